@@ -1,0 +1,68 @@
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
+import { type CommitRoutesContext, commitRoutes } from './commits/routes.ts'
+import type { Config } from './config.ts'
+import { installBodies } from './http/body.ts'
+import { type Checks, installService } from './http/health.ts'
+import { installMethodNotAllowed } from './http/method-not-allowed.ts'
+import { type Gauges, installMetrics, type Metrics } from './http/metrics.ts'
+import { installOpenApi } from './http/openapi.ts'
+import { answerBrokenRequest, installProblems, sendProblem } from './http/problem-rendering.ts'
+import { installRequestLog, requestIdOf } from './http/request-log.ts'
+import { namedSchemas } from './http/schema.ts'
+import { strictBodies } from './http/validation.ts'
+import { mirrorRoutes } from './mirror/routes.ts'
+import { Problem } from './problems.ts'
+import { snapshotRoutes } from './snapshots/routes.ts'
+import type { CatalogContext } from './tables/create-table.ts'
+import { tableRoutes } from './tables/routes.ts'
+
+/** All that the routes work with. */
+export interface Services extends CatalogContext, CommitRoutesContext {
+  checks: Checks
+  metrics: Metrics
+  gauges: Gauges
+}
+
+export interface AppOptions {
+  config: Pick<Config, 'bodyBytesMax' | 'requestMsMax'>
+  services: Services
+  log: FastifyBaseLogger
+}
+
+/** The server, ready to listen: the table of contents of the API. */
+export async function buildApp({ config, services, log }: AppOptions): Promise<FastifyInstance> {
+  const app: FastifyInstance = Fastify({
+    loggerInstance: log,
+    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: requestIdOf,
+    bodyLimit: config.bodyBytesMax,
+    requestTimeout: config.requestMsMax,
+    routerOptions: { maxParamLength: 1000, ignoreDuplicateSlashes: false },
+    schemaController: strictBodies(),
+    serializerOpts: { ajv: { strict: false } },
+    clientErrorHandler: answerBrokenRequest,
+    frameworkErrors: (_error, request, reply) => {
+      void sendProblem(
+        request as never,
+        reply as never,
+        new Problem('invalid-request', 'The address is not well percent-encoded, or too long.'),
+      )
+    },
+    return503OnClosing: false,
+  })
+  installRequestLog(app)
+  installProblems(app)
+  installBodies(app)
+  const otherMethods = installMethodNotAllowed(app)
+  for (const schema of namedSchemas) app.addSchema(schema)
+  await installOpenApi(app)
+
+  installMetrics(app, services.metrics, services.gauges)
+  installService(app, services.checks)
+  app.register(tableRoutes, services)
+  app.register(commitRoutes, services)
+  app.register(snapshotRoutes, services)
+  app.register(mirrorRoutes, services)
+  otherMethods.afterRoutes()
+  return app
+}

@@ -1,0 +1,211 @@
+import type { Action, ActionBodies, ActionOf } from '../delta/actions.ts'
+import { commitInfoLine } from '../delta/commit-info.ts'
+import { deletionVectorId } from '../delta/deletion-vectors.ts'
+import { exactBody } from '../delta/json.ts'
+import { addLongs, subtractLongs } from '../delta/longs.ts'
+import { fileKey } from '../delta/paths.ts'
+import { recordCount } from '../delta/statistics.ts'
+import type { LedgerWrites, TableLedger } from './ledger.ts'
+import type { CommitRow, FileEnd, FileRow, Totals } from './rows.ts'
+import type { Proposal } from './unit.ts'
+
+/** A version being entered: its row, the books it goes into, and each action with its line in the log file. */
+interface Entry {
+  writes: LedgerWrites
+  table: TableLedger
+  row: Omit<CommitRow, keyof Totals>
+  lines: readonly { action: Action; position: number }[]
+}
+
+/**
+ * Enters the proposal as the next version of the table: the rows to write, and the head after it. The proposal
+ * must have been judged legal on the head.
+ */
+export function appendCommit(
+  writes: LedgerWrites,
+  table: TableLedger,
+  { proposal, inCommitTimestamp }: { proposal: Proposal; inCommitTimestamp: number },
+): CommitRow {
+  const { head } = table
+  const row = newCommitRow(table, proposal, inCommitTimestamp)
+  const lines = proposal.actions
+    .filter((action) => action.kind !== 'commitInfo')
+    .map((action, index) => ({ action, position: index + 1 }))
+  const entry: Entry = { writes, table, row, lines }
+  head.version = row.version
+  head.inCommitTimestamp = inCommitTimestamp
+  table.changed = true
+  // A commit may remove a file and add it anew, in either order of lines; the removal comes first in effect.
+  for (const [action, position] of each(entry, 'remove')) enterRemove(entry, action, position)
+  for (const [action, position] of each(entry, 'add')) enterAdd(entry, action, position)
+  for (const { action, position } of lines) {
+    if (action.kind !== 'add' && action.kind !== 'remove') enterOther(entry, action, position)
+  }
+  const { numFiles, sizeInBytes, numRecords, numFilesWithoutRecords } = head
+  const entered = { ...row, numFiles, sizeInBytes, numRecords, numFilesWithoutRecords }
+  writes.commits.push(entered)
+  table.commits.set(row.version, entered)
+  return entered
+}
+
+function newCommitRow(
+  { head }: TableLedger,
+  proposal: Proposal,
+  inCommitTimestamp: number,
+): Omit<CommitRow, keyof Totals> {
+  const { operation } = proposal
+  const isBlindAppend = isBlind(proposal)
+  return {
+    tableId: head.id,
+    version: head.version + 1,
+    inCommitTimestamp,
+    operation,
+    numAddedFiles: 0,
+    numRemovedFiles: 0,
+    numAddedBytes: 0,
+    numRemovedBytes: 0,
+    commitInfo: commitInfoLine(proposal.info, { inCommitTimestamp, operation, isBlindAppend }),
+  }
+}
+
+/** Adds files and nothing else, and was decided without a look at the table. */
+function isBlind(proposal: Proposal): boolean {
+  return (
+    proposal.expectedVersion === undefined &&
+    proposal.actions.some((action) => action.kind === 'add') &&
+    proposal.actions.every((action) => action.kind !== 'remove' && action.kind !== 'cdc')
+  )
+}
+
+function* each<K extends keyof ActionBodies>(
+  entry: Entry,
+  kind: K,
+): Generator<[ActionOf<K>, number]> {
+  for (const { action, position } of entry.lines) {
+    if (action.kind === kind) yield [action as ActionOf<K>, position]
+  }
+}
+
+function enterRemove(entry: Entry, action: ActionOf<'remove'>, position: number): void {
+  const { row, table, writes } = entry
+  const path = fileKey(action.body.path)
+  const end = { removedVersion: row.version, removedPosition: position, remove: action.json }
+  const life = table.files.get(path)
+  const vector = deletionVectorId(action.body.deletionVector)
+  row.numRemovedFiles += 1
+  if (life !== undefined && life.file.deletionVectorId === vector) {
+    row.numRemovedBytes = addLongs(row.numRemovedBytes, life.file.size)
+    endLife(entry, path, end)
+    return
+  }
+  // The remove of a file that is not live is kept as a life of no length: a tombstone.
+  writes.files.push({
+    tableId: row.tableId,
+    path,
+    addedVersion: row.version,
+    addedPosition: position,
+    deletionVectorId: vector,
+    size: 0,
+    numRecords: null,
+    add: null,
+    ...end,
+  })
+}
+
+function enterAdd(entry: Entry, action: ActionOf<'add'>, position: number): void {
+  const { row, table, writes } = entry
+  const body = exactBody(action)
+  const path = fileKey(body.path)
+  if (table.files.has(path)) {
+    endLife(entry, path, { removedVersion: row.version, removedPosition: null, remove: null })
+  }
+  const file: FileRow = {
+    tableId: row.tableId,
+    path,
+    addedVersion: row.version,
+    addedPosition: position,
+    deletionVectorId: deletionVectorId(body.deletionVector),
+    size: body.size,
+    numRecords: recordCount(body) ?? null,
+    add: action.json,
+    removedVersion: null,
+    removedPosition: null,
+    remove: null,
+  }
+  writes.files.push(file)
+  table.files.set(path, { file, row: file })
+  row.numAddedFiles += 1
+  row.numAddedBytes = addLongs(row.numAddedBytes, file.size)
+  const { head } = table
+  head.numFiles += 1
+  head.sizeInBytes = addLongs(head.sizeInBytes, file.size)
+  if (file.numRecords === null) head.numFilesWithoutRecords += 1
+  else head.numRecords = addLongs(head.numRecords, file.numRecords)
+}
+
+function endLife({ writes, table }: Entry, path: string, end: FileEnd): void {
+  const life = table.files.get(path)
+  if (life === undefined) return
+  const { file, row } = life
+  table.files.delete(path)
+  if (row !== undefined) Object.assign(row, end)
+  else {
+    const { tableId, addedVersion, addedPosition } = file
+    writes.fileUpdates.push({ tableId, addedVersion, addedPosition, ...end })
+  }
+  const { head } = table
+  head.numFiles -= 1
+  head.sizeInBytes = subtractLongs(head.sizeInBytes, file.size)
+  if (file.numRecords === null) head.numFilesWithoutRecords -= 1
+  else head.numRecords = subtractLongs(head.numRecords, file.numRecords)
+}
+
+function enterOther({ writes, table, row }: Entry, action: Action, position: number): void {
+  const key = reconciliationKey(action)
+  const entered = {
+    tableId: row.tableId,
+    version: row.version,
+    position,
+    kind: action.kind,
+    key,
+    supersededVersion: null,
+    action: action.json,
+  }
+  writes.actions.push(entered)
+  if (key === null) return
+  const place = `${action.kind}/${key}`
+  const before = table.actionsInForce.get(place)
+  if (before !== undefined) before.supersededVersion = row.version
+  else {
+    writes.actionUpdates.push({
+      tableId: row.tableId,
+      kind: action.kind,
+      key,
+      supersededVersion: row.version,
+    })
+  }
+  table.actionsInForce.set(place, entered)
+  if (action.kind === 'protocol') {
+    table.head.protocol = action.body
+    table.head.protocolJson = action.json
+  }
+  if (action.kind === 'metaData') {
+    table.head.metadata = action.body
+    table.head.metadataJson = action.json
+  }
+}
+
+/** By what a later action of the same kind replaces this one; null where nothing does. PROTOCOL.md, "Action Reconciliation". */
+function reconciliationKey(action: Action): string | null {
+  switch (action.kind) {
+    case 'protocol':
+    case 'metaData':
+      return ''
+    case 'txn':
+      return action.body.appId
+    case 'domainMetadata':
+      return action.body.domain
+    default:
+      return null
+  }
+}

@@ -1,0 +1,32 @@
+import { actionBody } from '../delta/json.ts'
+import { memberTexts, objectText } from '../http/json-text.ts'
+import type { StoredCommit } from './history.ts'
+import type { CommitRow } from './rows.ts'
+
+/** The answer to the writer of a commit. */
+export function receiptText(commit: CommitRow): string {
+  const { tableId, version, inCommitTimestamp } = commit
+  return objectText({
+    ...memberTexts({ tableId, version, inCommitTimestamp, status: 'committed', rebasedOver: [] }),
+    ...countMembers(commit),
+  })
+}
+
+/** A commit in the history of its table; its commitInfo token for token as in the log. */
+export function summaryText(commit: StoredCommit): string {
+  return objectText({ ...commitMembers(commit), commitInfo: actionBody(commit.commitInfo) })
+}
+
+/** What is told of a commit wherever it is told of. */
+export function commitMembers(commit: StoredCommit): Record<string, string | undefined> {
+  const { version, inCommitTimestamp, committedAt, operation } = commit
+  return {
+    ...memberTexts({ version, inCommitTimestamp, committedAt, operation }),
+    ...countMembers(commit),
+  }
+}
+
+function countMembers(commit: Omit<CommitRow, 'tableId'>): Record<string, string | undefined> {
+  const { numAddedFiles, numRemovedFiles, numAddedBytes, numRemovedBytes } = commit
+  return memberTexts({ numAddedFiles, numRemovedFiles, numAddedBytes, numRemovedBytes })
+}

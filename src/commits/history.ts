@@ -1,0 +1,96 @@
+import type { Db } from '../database/connect.ts'
+import { Problem } from '../problems.ts'
+import type { CommitRow } from './rows.ts'
+
+/** A commit as it is kept, with the time by the database's clock. */
+export interface StoredCommit extends Omit<CommitRow, 'tableId'> {
+  committedAt: string
+}
+
+const selectCommits = (db: Db, tableId: string) =>
+  db
+    .selectFrom('commits')
+    .select([
+      'version',
+      'in_commit_timestamp as inCommitTimestamp',
+      'committed_at as committedAt',
+      'operation',
+      'num_added_files as numAddedFiles',
+      'num_removed_files as numRemovedFiles',
+      'num_added_bytes as numAddedBytes',
+      'num_removed_bytes as numRemovedBytes',
+      'num_files as numFiles',
+      'size_in_bytes as sizeInBytes',
+      'num_records as numRecords',
+      'num_files_without_records as numFilesWithoutRecords',
+      'commit_info as commitInfo',
+    ])
+    .where('table_id', '=', tableId)
+
+/** The commits from version `from` up to `to`, both included, newest first. */
+export function listCommits(
+  db: Db,
+  tableId: string,
+  { from, to, limit }: { from: number; to: number; limit: number },
+): Promise<StoredCommit[]> {
+  return selectCommits(db, tableId)
+    .where('version', '>=', from)
+    .where('version', '<=', to)
+    .orderBy('version', 'desc')
+    .limit(limit)
+    .execute()
+}
+
+/** A version of a table: of this number, or the newest that is not younger than a time; else the newest. */
+export interface VersionChoice {
+  version?: number | undefined
+  /** RFC 3339. */
+  timestamp?: string | undefined
+}
+
+/** The commit that a choice of version means; throws `version-not-found` when there is none. */
+export async function getCommit(
+  db: Db,
+  table: { id: string; version: number },
+  choice: VersionChoice,
+): Promise<StoredCommit> {
+  const found = await findChosen(db, table, choice)
+  if (found !== undefined) return found
+  const asked =
+    choice.timestamp === undefined
+      ? `The table has no version ${choice.version}`
+      : `The table did not exist at ${choice.timestamp}`
+  throw new Problem('version-not-found', `${asked}; its newest is ${table.version}.`, {
+    facts: { currentVersion: table.version },
+  })
+}
+
+function findChosen(db: Db, table: { id: string; version: number }, choice: VersionChoice) {
+  const { version, timestamp } = choice
+  if (version !== undefined && timestamp !== undefined) {
+    const message = 'version and timestamp cannot both be given'
+    throw new Problem('invalid-request', `In the query: ${message}.`, {
+      facts: { errors: [{ pointer: '/query/timestamp', message }] },
+    })
+  }
+  const commits = selectCommits(db, table.id)
+  if (timestamp === undefined) {
+    return commits.where('version', '=', version ?? table.version).executeTakeFirst()
+  }
+  // Found by commits_in_commit_timestamp_key, for timestamps rise with the versions.
+  return commits
+    .where('in_commit_timestamp', '<=', epochMsOf(timestamp))
+    .where('version', '<=', table.version)
+    .orderBy('in_commit_timestamp', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+}
+
+function epochMsOf(timestamp: string): number {
+  const time = Date.parse(timestamp)
+  if (!Number.isNaN(time)) return time
+  const message = 'is not an instant'
+  throw new Problem('invalid-request', `In the query: timestamp ${message}.`, {
+    facts: { errors: [{ pointer: '/query/timestamp', message }] },
+  })
+}

@@ -1,0 +1,128 @@
+import { sql } from 'kysely'
+import type { Tx } from '../database/connect.ts'
+import type { ActionRow, ActionUpdate, CommitRow, FileRow, FileUpdate, LiveFile } from './rows.ts'
+
+/** The live files at these places. Found by files_live_path_key. */
+export async function findLiveFiles(
+  tx: Tx,
+  places: readonly { tableId: string; path: string }[],
+): Promise<LiveFile[]> {
+  if (places.length === 0) return []
+  const { rows } = await sql<LiveFile>`
+    select f.table_id as "tableId", f.path, f.added_version as "addedVersion",
+      f.added_position as "addedPosition", f.deletion_vector_id as "deletionVectorId",
+      f.size, f.num_records as "numRecords"
+    from unnest(
+      ${places.map((place) => place.tableId)}::uuid[],
+      ${places.map((place) => place.path)}::text[]) as place (table_id, path)
+    join files f using (table_id, path)
+    where f.removed_version is null`.execute(tx)
+  return rows
+}
+
+/** The commits of these versions, of those that there are. */
+export async function findCommits(
+  tx: Tx,
+  versions: readonly { tableId: string; version: number }[],
+): Promise<CommitRow[]> {
+  if (versions.length === 0) return []
+  const { rows } = await sql<CommitRow>`
+    select c.table_id as "tableId", c.version, c.in_commit_timestamp as "inCommitTimestamp",
+      c.operation, c.num_added_files as "numAddedFiles", c.num_removed_files as "numRemovedFiles",
+      c.num_added_bytes as "numAddedBytes", c.num_removed_bytes as "numRemovedBytes",
+      c.num_files as "numFiles", c.size_in_bytes as "sizeInBytes", c.num_records as "numRecords",
+      c.num_files_without_records as "numFilesWithoutRecords", c.commit_info as "commitInfo"
+    from unnest(
+      ${versions.map((one) => one.tableId)}::uuid[],
+      ${versions.map((one) => one.version)}::bigint[]) as wanted (table_id, version)
+    join commits c using (table_id, version)`.execute(tx)
+  return rows
+}
+
+export async function insertCommits(tx: Tx, rows: readonly CommitRow[]): Promise<void> {
+  if (rows.length === 0) return
+  await sql`
+    insert into commits (table_id, version, in_commit_timestamp, operation, num_added_files,
+      num_removed_files, num_added_bytes, num_removed_bytes, num_files, size_in_bytes, num_records,
+      num_files_without_records, commit_info)
+    select * from unnest(
+      ${rows.map((row) => row.tableId)}::uuid[],
+      ${rows.map((row) => row.version)}::bigint[],
+      ${rows.map((row) => row.inCommitTimestamp)}::bigint[],
+      ${rows.map((row) => row.operation)}::text[],
+      ${rows.map((row) => row.numAddedFiles)}::bigint[],
+      ${rows.map((row) => row.numRemovedFiles)}::bigint[],
+      ${rows.map((row) => row.numAddedBytes)}::bigint[],
+      ${rows.map((row) => row.numRemovedBytes)}::bigint[],
+      ${rows.map((row) => row.numFiles)}::bigint[],
+      ${rows.map((row) => row.sizeInBytes)}::bigint[],
+      ${rows.map((row) => row.numRecords)}::bigint[],
+      ${rows.map((row) => row.numFilesWithoutRecords)}::bigint[],
+      ${rows.map((row) => row.commitInfo)}::json[])`.execute(tx)
+}
+
+export async function insertFiles(tx: Tx, rows: readonly FileRow[]): Promise<void> {
+  if (rows.length === 0) return
+  await sql`
+    insert into files (table_id, added_version, added_position, removed_version, removed_position,
+      path, deletion_vector_id, size, num_records, add, remove)
+    select * from unnest(
+      ${rows.map((row) => row.tableId)}::uuid[],
+      ${rows.map((row) => row.addedVersion)}::bigint[],
+      ${rows.map((row) => row.addedPosition)}::integer[],
+      ${rows.map((row) => row.removedVersion)}::bigint[],
+      ${rows.map((row) => row.removedPosition)}::integer[],
+      ${rows.map((row) => row.path)}::text[],
+      ${rows.map((row) => row.deletionVectorId)}::text[],
+      ${rows.map((row) => row.size)}::bigint[],
+      ${rows.map((row) => row.numRecords)}::bigint[],
+      ${rows.map((row) => row.add)}::json[],
+      ${rows.map((row) => row.remove)}::json[])`.execute(tx)
+}
+
+/** Ends the lives of files. Must come before `insertFiles`, which may begin a new life at the same path. */
+export async function endFiles(tx: Tx, ends: readonly FileUpdate[]): Promise<void> {
+  if (ends.length === 0) return
+  await sql`
+    update files f
+    set removed_version = e.removed_version, removed_position = e.removed_position, remove = e.remove
+    from unnest(
+      ${ends.map((end) => end.tableId)}::uuid[],
+      ${ends.map((end) => end.addedVersion)}::bigint[],
+      ${ends.map((end) => end.addedPosition)}::integer[],
+      ${ends.map((end) => end.removedVersion)}::bigint[],
+      ${ends.map((end) => end.removedPosition)}::integer[],
+      ${ends.map((end) => end.remove)}::json[])
+      as e (table_id, added_version, added_position, removed_version, removed_position, remove)
+    where f.table_id = e.table_id and f.added_version = e.added_version
+      and f.added_position = e.added_position`.execute(tx)
+}
+
+export async function insertActions(tx: Tx, rows: readonly ActionRow[]): Promise<void> {
+  if (rows.length === 0) return
+  await sql`
+    insert into actions (table_id, version, position, kind, key, superseded_version, action)
+    select * from unnest(
+      ${rows.map((row) => row.tableId)}::uuid[],
+      ${rows.map((row) => row.version)}::bigint[],
+      ${rows.map((row) => row.position)}::integer[],
+      ${rows.map((row) => row.kind)}::text[],
+      ${rows.map((row) => row.key)}::text[],
+      ${rows.map((row) => row.supersededVersion)}::bigint[],
+      ${rows.map((row) => row.action)}::json[])`.execute(tx)
+}
+
+/** Ends the force of actions. Must come before `insertActions`. Found by actions_current_key. */
+export async function supersedeActions(tx: Tx, ends: readonly ActionUpdate[]): Promise<void> {
+  if (ends.length === 0) return
+  await sql`
+    update actions a set superseded_version = e.superseded_version
+    from unnest(
+      ${ends.map((end) => end.tableId)}::uuid[],
+      ${ends.map((end) => end.kind)}::text[],
+      ${ends.map((end) => end.key)}::text[],
+      ${ends.map((end) => end.supersededVersion)}::bigint[])
+      as e (table_id, kind, key, superseded_version)
+    where a.table_id = e.table_id and a.kind = e.kind and a.key = e.key
+      and a.superseded_version is null`.execute(tx)
+}

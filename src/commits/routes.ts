@@ -1,0 +1,237 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { ErrorObject } from 'ajv'
+import type { FastifyRequest } from 'fastify'
+import Type from 'typebox'
+import type { Db } from '../database/connect.ts'
+import { idempotentRequest, jsonAnswer, problemAnswer, sendOutcome } from '../http/answers.ts'
+import { bodyText } from '../http/body.ts'
+import { sendList, toPage } from '../http/lists.ts'
+import {
+  IdempotencyHeaders,
+  jsonResponse,
+  listResponse,
+  PageQuery,
+  refusals,
+  strictObject,
+  Version,
+} from '../http/schema.ts'
+import { toFaults } from '../http/validation.ts'
+import type { Answer } from '../idempotency/rules.ts'
+import { Problem } from '../problems.ts'
+import { getTable } from '../tables/get-table.ts'
+import { TableParams } from '../tables/schema.ts'
+import { commitMembers, receiptText, summaryText } from './commit-json.ts'
+import type { Committer } from './committer.ts'
+import { getCommit, listCommits } from './history.ts'
+import { beforeVersion, listLogLines } from './log-lines.ts'
+import { readLines } from './ndjson.ts'
+import { sourcesOf, toProposal } from './proposal.ts'
+import {
+  ActionLines,
+  ActionsLimit,
+  Commit,
+  CommitList,
+  CommitReceipt,
+  CreateCommit,
+  CreateCommitQuery,
+  VersionParams,
+} from './schema.ts'
+import type { Proposal, Verdict } from './unit.ts'
+
+/** What the routes of commits need. */
+export interface CommitRoutesContext {
+  db: Db
+  committer: Committer
+  /** Actions in one commit at most. */
+  actionsMax: number
+}
+
+/** `/tables/:id/commits`: propose a commit, and read what was committed. */
+export const commitRoutes: FastifyPluginAsyncTypebox<CommitRoutesContext> = async (
+  app,
+  context,
+) => {
+  const { db, committer, actionsMax } = context
+
+  app.post(
+    '/tables/:id/commits',
+    {
+      schema: {
+        operationId: 'createCommit',
+        tags: ['commits'],
+        summary: 'Commit to a table',
+        description:
+          'Answers 201 once the commit is durable and has its version. As `application/x-ndjson` the body is the actions, one a line as in a log file; the other fields are query parameters, or stand in a first line `{"proposal": {…}}`.',
+        headers: IdempotencyHeaders,
+        params: TableParams,
+        querystring: CreateCommitQuery,
+        body: {
+          content: {
+            'application/json': { schema: CreateCommit },
+            'application/x-ndjson': { schema: ActionLines },
+          },
+        },
+        response: {
+          201: jsonResponse('Committed.', CommitReceipt),
+          ...refusals(
+            'invalid-json',
+            'invalid-idempotency-key',
+            'table-not-found',
+            'table-dropped',
+            'version-conflict',
+            'idempotency-in-progress',
+            'body-too-large',
+            'too-many-actions',
+            'unsupported-media-type',
+            'invalid-actions',
+            'idempotency-key-reused',
+            'not-implemented',
+          ),
+        },
+      },
+    },
+    async (request, reply) => {
+      const proposal = readBody(request)
+      if (proposal.actions.length > actionsMax) throw tooManyActions(proposal, actionsMax)
+      const outcome = await committer.submit({
+        parts: [{ table: request.params.id, proposal }],
+        idempotent: idempotentRequest(request),
+        answer: (verdict) => answerCommit(verdict, request),
+      })
+      return sendOutcome(reply, outcome)
+    },
+  )
+
+  app.get(
+    '/tables/:id/commits',
+    {
+      schema: {
+        operationId: 'listCommits',
+        tags: ['commits'],
+        summary: 'History of a table, newest first',
+        description: 'From version `from` up to `to`, both included.',
+        params: TableParams,
+        querystring: strictObject({
+          from: Type.Optional(Version('The oldest version to list.')),
+          to: Type.Optional(Version('The newest version to list.')),
+          ...PageQuery,
+        }),
+        response: {
+          200: listResponse('A page of commits.', CommitList),
+          ...refusals('table-not-found', 'invalid-cursor'),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { from = 0, to } = request.query
+      const table = await getTable(db, request.params.id)
+      return sendList(request, reply, {
+        name: `commits/${table.id}/${from}/${to ?? ''}`,
+        kinds: ['number'],
+        readPage: async (position, limit) => {
+          const newest = position === undefined ? (to ?? table.version) : Number(position[0]) - 1
+          const rows = await listCommits(db, table.id, { from, to: newest, limit: limit + 1 })
+          return toPage(rows, limit, { json: summaryText, position: (row) => [row.version] })
+        },
+      })
+    },
+  )
+
+  app.get(
+    '/tables/:id/commits/:version',
+    {
+      schema: {
+        operationId: 'getCommit',
+        tags: ['commits'],
+        summary: 'One commit with its actions',
+        description:
+          'As `application/x-ndjson`: exactly the lines of its log file. As JSON, actions beyond `limit` are on further pages.',
+        params: VersionParams,
+        querystring: strictObject({ ...PageQuery, limit: ActionsLimit }),
+        response: {
+          200: listResponse('The commit.', Commit),
+          ...refusals('table-not-found', 'version-not-found', 'invalid-cursor'),
+        },
+      },
+    },
+    async (request, reply) => {
+      const table = await getTable(db, request.params.id)
+      const commit = await getCommit(db, table, { version: request.params.version })
+      const { version } = commit
+      return sendList(request, reply, {
+        name: `commit/${table.id}/${version}`,
+        kinds: ['number'],
+        readPage: async (position, limit) => {
+          const after =
+            position === undefined
+              ? beforeVersion(version)
+              : { version, position: Number(position[0]) }
+          const range = { tableId: table.id, after, to: version }
+          const rows = await listLogLines(db, range, limit + 1)
+          const page = toPage(rows, limit, {
+            json: (row) => row.line,
+            position: (row) => [row.position],
+          })
+          const tableId = JSON.stringify(table.id)
+          return { ...page, members: { tableId, ...commitMembers(commit) } }
+        },
+        itemsName: 'actions',
+      })
+    },
+  )
+}
+
+function readBody(request: FastifyRequest): Proposal {
+  const body = request.body as CreateCommit | string
+  const query = request.query as CreateCommitQuery
+  const text = bodyText(request)
+  if (typeof body !== 'string') {
+    if (Object.keys(query).length > 0) throw misplacedFields(query)
+    return toProposal(body, sourcesOf(text))
+  }
+  const read = readLines(text, query)
+  const validate = request.compileValidationSchema(CreateCommit, 'body')
+  if (!validate(read.body)) throw invalidLines(validate.errors ?? [], read.lines)
+  return toProposal(read.body as CreateCommit, read.sources)
+}
+
+function misplacedFields(query: object): Problem {
+  const errors = Object.keys(query).map((name) => ({
+    pointer: `/query/${name}`,
+    message: 'stands in the body when that is JSON',
+  }))
+  return new Problem('invalid-request', 'In the query: a JSON body holds all fields itself.', {
+    facts: { errors },
+  })
+}
+
+function invalidLines(found: readonly object[], lines: readonly number[]): Problem {
+  const errors = toFaults(found as ErrorObject[], '').map((fault) => {
+    const index = /^\/actions\/(\d+)/.exec(fault.pointer)?.[1]
+    const line = index === undefined ? 1 : lines[Number(index)]
+    return { ...fault, line }
+  })
+  const [first] = errors
+  return new Problem(
+    'invalid-request',
+    `Line ${first?.line} of the body: ${first?.pointer} ${first?.message}.`,
+    { facts: { errors } },
+  )
+}
+
+function tooManyActions(proposal: Proposal, maxActions: number): Problem {
+  const count = proposal.actions.length
+  return new Problem(
+    'too-many-actions',
+    `The commit has ${count} actions; ${maxActions} are allowed.`,
+    { facts: { count, maxActions } },
+  )
+}
+
+function answerCommit(verdict: Verdict, request: FastifyRequest): Answer {
+  if (verdict.kind === 'refused') return problemAnswer(verdict.problem, request)
+  const [commit] = verdict.commits
+  if (commit === undefined) throw new Error('a unit of one table was committed without a commit')
+  const { tableId, version } = commit
+  return jsonAnswer(201, receiptText(commit), { location: `/tables/${tableId}/commits/${version}` })
+}

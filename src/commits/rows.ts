@@ -1,0 +1,97 @@
+import type { Metadata, Protocol } from '../delta/actions.ts'
+import type { KeptAnswer } from '../idempotency/rules.ts'
+
+/** The newest version of a table, as it was locked. */
+export interface Head extends Totals {
+  id: string
+  name: string
+  version: number
+  inCommitTimestamp: number
+  protocol: Protocol
+  protocolJson: string
+  metadata: Metadata
+  metadataJson: string
+  droppedAt: string | null
+}
+
+/** What a version's live files come to. */
+export interface Totals {
+  numFiles: number
+  sizeInBytes: number | bigint
+  /** Rows of the files that tell theirs, less those that deletion vectors remove. */
+  numRecords: number | bigint
+  numFilesWithoutRecords: number
+}
+
+/** A file that is live on the head. `path` is canonical. */
+export interface LiveFile {
+  tableId: string
+  path: string
+  addedVersion: number
+  addedPosition: number
+  deletionVectorId: string | null
+  size: number | bigint
+  numRecords: number | bigint | null
+}
+
+/** A row of `commits`. */
+export interface CommitRow extends Totals {
+  tableId: string
+  version: number
+  inCommitTimestamp: number
+  operation: string
+  numAddedFiles: number
+  numRemovedFiles: number
+  numAddedBytes: number | bigint
+  numRemovedBytes: number | bigint
+  commitInfo: string
+}
+
+/** How and when the life of a file ends. */
+export interface FileEnd {
+  removedVersion: number | null
+  removedPosition: number | null
+  remove: string | null
+}
+
+/** A row of `files`. */
+export interface FileRow extends LiveFile, FileEnd {
+  add: string | null
+}
+
+/** The end of the life of a file that was live before the batch. */
+export interface FileUpdate extends FileEnd {
+  tableId: string
+  addedVersion: number
+  addedPosition: number
+}
+
+/** A row of `actions`. */
+export interface ActionRow {
+  tableId: string
+  version: number
+  position: number
+  kind: string
+  key: string | null
+  supersededVersion: number | null
+  action: string
+}
+
+/** The end of the life of an action that was in force before the batch. */
+export interface ActionUpdate {
+  tableId: string
+  kind: string
+  key: string
+  supersededVersion: number
+}
+
+/** All that a batch writes. */
+export interface Writes {
+  heads: Head[]
+  commits: CommitRow[]
+  files: FileRow[]
+  fileUpdates: FileUpdate[]
+  actions: ActionRow[]
+  actionUpdates: ActionUpdate[]
+  answers: KeptAnswer[]
+}

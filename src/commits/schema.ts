@@ -1,0 +1,186 @@
+import Type, { type Static } from 'typebox'
+import { actionShapes } from '../delta/actions.ts'
+import { define, Long, strictObject, Timestamp, Version } from '../http/schema.ts'
+import { MetadataSchema, ProtocolSchema, TableParams } from '../tables/schema.ts'
+
+/** A table and one of its versions. */
+export const VersionParams = Type.Object({
+  ...TableParams.properties,
+  version: Version('The version.'),
+})
+
+/** Actions on a page of a commit. */
+export const ActionsLimit = Type.Integer({
+  minimum: 1,
+  maximum: 10_000,
+  default: 10_000,
+  description: 'Actions on a page at most.',
+})
+
+const { add, remove, cdc, txn, domainMetadata, commitInfo } = actionShapes
+
+export const AppTransactionSchema = define('AppTransaction', txn)
+export const DomainMetadataSchema = define('DomainMetadata', domainMetadata)
+
+/** One action, as it stands in a line of a Delta log. */
+export const ActionSchema = define(
+  'Action',
+  Type.Object(
+    {
+      add: Type.Optional(define('AddFile', add)),
+      remove: Type.Optional(define('RemoveFile', remove)),
+      cdc: Type.Optional(define('AddCdcFile', cdc)),
+      metaData: Type.Optional(MetadataSchema),
+      protocol: Type.Optional(ProtocolSchema),
+      txn: Type.Optional(AppTransactionSchema),
+      domainMetadata: Type.Optional(DomainMetadataSchema),
+      commitInfo: Type.Optional(define('CommitInfo', commitInfo)),
+    },
+    {
+      minProperties: 1,
+      maxProperties: 1,
+      additionalProperties: true,
+      description:
+        'One member, named for the kind of action, as in a line of a Delta log. Fields and kinds that are not known are kept token for token.',
+    },
+  ),
+)
+
+const exampleAdd = {
+  path: 'day=2026-11-20/part-0.parquet',
+  partitionValues: { day: '2026-11-20' },
+  size: 1024,
+  modificationTime: 1_795_000_000_000,
+  dataChange: true,
+  stats: '{"numRecords":3}',
+}
+
+const jsonObject = (description: string) =>
+  Type.Object({}, { additionalProperties: true, description })
+
+/** Fields of a proposal, besides its actions. */
+const proposalFields = {
+  expectedVersion: Type.Optional(Version('The version that this commit must become.')),
+  readVersion: Type.Optional(Version('The version that the writer has read. Not offered yet.')),
+  isolationLevel: Type.Optional(
+    Type.Enum(['Serializable', 'WriteSerializable', 'SnapshotIsolation'], {
+      type: 'string',
+      description: 'Not offered yet.',
+    }),
+  ),
+  reads: Type.Optional(jsonObject('What the writer has read. Not offered yet.')),
+  operation: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 255,
+      description: 'What the writer did: WRITE, DELETE, MERGE, …',
+    }),
+  ),
+  operationParameters: Type.Optional(jsonObject('Kept in commitInfo.')),
+  operationMetrics: Type.Optional(jsonObject('Kept in commitInfo.')),
+  engineInfo: Type.Optional(Type.String({ maxLength: 1000, description: 'Kept in commitInfo.' })),
+  userMetadata: Type.Optional(
+    Type.String({ maxLength: 100_000, description: 'Kept in commitInfo.' }),
+  ),
+  idempotency: Type.Optional(
+    strictObject(
+      { appId: Type.String(), version: Type.Integer() },
+      { description: 'Not offered yet.' },
+    ),
+  ),
+  fences: Type.Optional(
+    Type.Array(strictObject({ lock: Type.String(), token: Type.Integer() }), {
+      description: 'Not offered yet.',
+    }),
+  ),
+}
+
+export const CreateCommit = define(
+  'CreateCommit',
+  strictObject(
+    { ...proposalFields, actions: Type.Array(ActionSchema) },
+    {
+      description:
+        'With `expectedVersion` the commit becomes exactly that version or is refused. Without, it becomes the next version, whatever that is.',
+      examples: [{ operation: 'WRITE', actions: [{ add: exampleAdd }] }],
+    },
+  ),
+)
+export type CreateCommit = Static<typeof CreateCommit>
+
+/** Checked line by line by the route, since a body of lines is no JSON value. */
+export const ActionLines = Type.Unsafe<CreateCommit>({
+  description: 'One action a line, exactly as in a log file.',
+  examples: [`${JSON.stringify({ add: exampleAdd })}\n`],
+})
+
+/** The same fields where the body is NDJSON; those that are objects go into a first line `{"proposal": {…}}`. */
+export const CreateCommitQuery = strictObject({
+  expectedVersion: proposalFields.expectedVersion,
+  operation: proposalFields.operation,
+  engineInfo: proposalFields.engineInfo,
+  userMetadata: proposalFields.userMetadata,
+})
+export type CreateCommitQuery = Static<typeof CreateCommitQuery>
+
+const counts = {
+  numAddedFiles: Type.Integer({ minimum: 0 }),
+  numRemovedFiles: Type.Integer({ minimum: 0 }),
+  numAddedBytes: Long('Sum of the sizes of the files added.'),
+  numRemovedBytes: Long('Sum of the sizes of the live files removed.'),
+}
+
+const inCommitTimestamp = Type.Integer({
+  description: 'Epoch milliseconds; rises from version to version.',
+})
+
+export const CommitReceipt = define(
+  'CommitReceipt',
+  Type.Object(
+    {
+      tableId: Type.String({ format: 'uuid' }),
+      version: Type.Integer({ minimum: 0 }),
+      inCommitTimestamp,
+      status: Type.Enum(['committed'], { type: 'string' }),
+      rebasedOver: Type.Array(Type.Integer(), {
+        description: 'Versions that came between read and commit.',
+      }),
+      ...counts,
+    },
+    { description: 'The commit is durable.' },
+  ),
+)
+
+const commitFields = {
+  version: Type.Integer({ minimum: 0 }),
+  inCommitTimestamp,
+  committedAt: Timestamp('When it was committed, by the clock of the database.'),
+  operation: Type.String(),
+  ...counts,
+}
+
+export const CommitSummary = define(
+  'CommitSummary',
+  Type.Object(
+    { ...commitFields, commitInfo: define('StoredCommitInfo', commitInfo) },
+    { description: 'A commit, without its actions.' },
+  ),
+)
+
+export const CommitList = define(
+  'CommitList',
+  Type.Object({ items: Type.Array(CommitSummary), nextCursor: Type.Optional(Type.String()) }),
+)
+
+export const Commit = define(
+  'Commit',
+  Type.Object(
+    {
+      tableId: Type.String({ format: 'uuid' }),
+      ...commitFields,
+      actions: Type.Array(ActionSchema, { description: 'As in the log file, commitInfo first.' }),
+      nextCursor: Type.Optional(Type.String({ description: 'There are more actions.' })),
+    },
+    { description: 'A commit with its actions.' },
+  ),
+)

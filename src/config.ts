@@ -1,0 +1,155 @@
+import { isAbsolute, resolve } from 'node:path'
+import Type, { type Static, type TObject } from 'typebox'
+import Value from 'typebox/value'
+
+const positive = (fallback: number, description: string) =>
+  Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, default: fallback, description })
+
+/** Every setting, its default and its meaning; `.env.example` lists the same, and a test keeps it so. */
+export const ConfigSchema = Type.Object({
+  HOST: Type.String({ minLength: 1, default: '127.0.0.1', description: 'Address to listen on.' }),
+  PORT: Type.Integer({
+    minimum: 0,
+    maximum: 65_535,
+    default: 8080,
+    description: 'Port to listen on; 0 takes a free one.',
+  }),
+  DATABASE_URL: Type.Optional(
+    Type.String({
+      pattern: '^postgres(ql)?://',
+      description: 'PostgreSQL to use. Without it an embedded PostgreSQL runs in DATA_DIR.',
+    }),
+  ),
+  DATABASE_POOL_MAX: positive(10, 'Connections to PostgreSQL at most.'),
+  DATABASE_WAIT_MS_MAX: positive(5_000, 'Wait for a connection or a row lock at most.'),
+  DATABASE_STATEMENT_MS_MAX: positive(60_000, 'Time that one SQL statement may take at most.'),
+  DATA_DIR: Type.String({
+    minLength: 1,
+    default: './data',
+    description: 'Folder of the embedded PostgreSQL and of tables that name no location.',
+  }),
+  MIRROR_ROOTS: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description:
+        'Absolute folders, separated by ":", that tables may lie in. Default: DATA_DIR/tables.',
+    }),
+  ),
+  MIRROR_POLL_MS: positive(1_000, 'Time between two looks for commits that wait to be published.'),
+  MIRROR_LAG_MS_MAX: positive(60_000, 'Lag of the mirror beyond which the server is not ready.'),
+  LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+    type: 'string',
+    default: 'info',
+    description: 'Least level that is logged.',
+  }),
+  BODY_BYTES_MAX: positive(64 * 1024 * 1024, 'Size of a request body at most.'),
+  ACTIONS_MAX: positive(100_000, 'Actions in one commit at most.'),
+  BATCH_ACTIONS_MAX: positive(20_000, 'Actions in one batch of commits at which it is closed.'),
+  QUEUE_COMMITS_MAX: positive(10_000, 'Commits waiting for their batch at most; more get 429.'),
+  IDEMPOTENCY_RETENTION_MS: positive(86_400_000, 'Time for which an Idempotency-Key is kept.'),
+  REQUEST_MS_MAX: positive(120_000, 'Time in which a request must have arrived whole.'),
+  SHUTDOWN_MS_MAX: positive(30_000, 'Time that requests under way get to finish at a stop.'),
+})
+
+export interface Config {
+  readonly host: string
+  readonly port: number
+  readonly databaseUrl: string | undefined
+  readonly databasePoolMax: number
+  readonly databaseWaitMsMax: number
+  readonly databaseStatementMsMax: number
+  readonly dataDir: string
+  readonly mirrorRoots: readonly string[]
+  readonly mirrorPollMs: number
+  readonly mirrorLagMsMax: number
+  readonly logLevel: string
+  readonly bodyBytesMax: number
+  readonly actionsMax: number
+  readonly batchActionsMax: number
+  readonly queueCommitsMax: number
+  readonly idempotencyRetentionMs: number
+  readonly requestMsMax: number
+  readonly shutdownMsMax: number
+}
+
+/** Thrown with every fault of the configuration, one a line. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly faults: readonly string[]
+
+  constructor(faults: readonly string[]) {
+    super(
+      `The configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n${faults.map((fault) => `  ${fault}`).join('\n')}`,
+    )
+    this.faults = faults
+  }
+}
+
+/** Reads the settings from environment variables; throws `ConfigError` that lists every fault at once. */
+export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const faults: string[] = []
+  const given: Record<string, unknown> = {}
+  for (const [name, schema] of Object.entries((ConfigSchema as TObject).properties)) {
+    const text = env[name]
+    if (text === undefined || text === '') continue
+    const value = 'type' in schema && schema.type === 'integer' ? toInteger(text) : text
+    given[name] = value
+    if (!Value.Check(schema, value))
+      faults.push(`${name} ${expectation(schema)}${shown(name, text)}`)
+  }
+  const values = Value.Default(ConfigSchema, given) as Static<typeof ConfigSchema>
+  const dataDir = resolve(values.DATA_DIR)
+  const mirrorRoots = values.MIRROR_ROOTS?.split(':') ?? [resolve(dataDir, 'tables')]
+  for (const root of mirrorRoots) {
+    if (!isAbsolute(root)) faults.push(`MIRROR_ROOTS must list absolute folders, not "${root}"`)
+  }
+  if (faults.length > 0) throw new ConfigError(faults)
+  return Object.freeze({
+    host: values.HOST,
+    port: values.PORT,
+    databaseUrl: values.DATABASE_URL,
+    databasePoolMax: values.DATABASE_POOL_MAX,
+    databaseWaitMsMax: values.DATABASE_WAIT_MS_MAX,
+    databaseStatementMsMax: values.DATABASE_STATEMENT_MS_MAX,
+    dataDir,
+    mirrorRoots,
+    mirrorPollMs: values.MIRROR_POLL_MS,
+    mirrorLagMsMax: values.MIRROR_LAG_MS_MAX,
+    logLevel: values.LOG_LEVEL,
+    bodyBytesMax: values.BODY_BYTES_MAX,
+    actionsMax: values.ACTIONS_MAX,
+    batchActionsMax: values.BATCH_ACTIONS_MAX,
+    queueCommitsMax: values.QUEUE_COMMITS_MAX,
+    idempotencyRetentionMs: values.IDEMPOTENCY_RETENTION_MS,
+    requestMsMax: values.REQUEST_MS_MAX,
+    shutdownMsMax: values.SHUTDOWN_MS_MAX,
+  })
+}
+
+function toInteger(text: string): number | string {
+  return /^-?\d{1,16}$/.test(text) ? Number(text) : text
+}
+
+function expectation(schema: object): string {
+  const {
+    minimum,
+    maximum,
+    enum: values,
+    pattern,
+  } = schema as {
+    minimum?: number
+    maximum?: number
+    enum?: readonly string[]
+    pattern?: string
+  }
+  if (minimum !== undefined) return `must be an integer from ${minimum} to ${maximum}`
+  if (values !== undefined) return `must be one of ${values.join(', ')}`
+  return pattern === undefined
+    ? 'must not be empty'
+    : 'must begin with postgres:// or postgresql://'
+}
+
+/** The database URL holds a password, so its value is never shown. */
+function shown(name: string, text: string): string {
+  return name === 'DATABASE_URL' ? '' : `, not "${text}"`
+}

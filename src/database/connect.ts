@@ -1,0 +1,73 @@
+import { Kysely, PostgresDialect, type Transaction } from 'kysely'
+import pg from 'pg'
+import type { DB as Database } from './types.ts'
+
+/** Reads: any connection will do. */
+export type Db = Kysely<Database>
+/** Writes: what locks or changes rows takes a `Tx`, so that calling it outside a transaction does not compile. */
+export type Tx = Transaction<Database>
+
+/** Where PostgreSQL is: a URL, or the socket of the embedded one. */
+export type Connection =
+  | { connectionString: string }
+  | { host: string; port: number; user: string; database: string }
+
+const oid = { int8: 20, json: 114, timestamptz: 1184, xid8: 5069 }
+
+/**
+ * How values arrive: a bigint column as a number where that is exact and as a bigint where not, JSON as its
+ * own text (an action keeps every token), instants as RFC 3339.
+ */
+function parserOf(type: number): (text: string) => unknown {
+  switch (type) {
+    case oid.int8:
+      return toLong
+    case oid.json:
+    case oid.xid8:
+      return (text) => text
+    case oid.timestamptz:
+      return (text) => new Date(text).toISOString()
+    default:
+      return pg.types.getTypeParser(type)
+  }
+}
+
+function toLong(text: string): number | bigint {
+  const value = Number(text)
+  return Number.isSafeInteger(value) ? value : BigInt(text)
+}
+
+/** Settings of a pool. A longer wait for a connection, a lock or a statement ends with an error. */
+export interface PoolOptions {
+  connection: Connection
+  max: number
+  waitMsMax: number
+  lockMsMax: number
+  statementMsMax: number
+  onError: (error: Error) => void
+}
+
+export type Pool = pg.Pool
+
+/** A pool of connections; none is opened before it is needed. */
+export function createPool(options: PoolOptions): Pool {
+  const { connection, max, waitMsMax, lockMsMax, statementMsMax, onError } = options
+  const pool = new pg.Pool({
+    ...connection,
+    max,
+    application_name: 'deltaworks',
+    connectionTimeoutMillis: waitMsMax,
+    lock_timeout: lockMsMax,
+    statement_timeout: statementMsMax,
+    idle_in_transaction_session_timeout: statementMsMax,
+    keepAlive: true,
+    types: { getTypeParser: (type: number) => parserOf(type) } as pg.CustomTypesConfig,
+  })
+  pool.on('error', onError)
+  return pool
+}
+
+/** Queries over a pool. Destroying it ends the pool. */
+export function createDb(pool: Pool): Db {
+  return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
+}

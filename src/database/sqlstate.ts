@@ -1,0 +1,56 @@
+import { Problem } from '../problems.ts'
+
+const retryAfter = { 'retry-after': '1' }
+
+const awayMessages = [
+  'Connection terminated',
+  'timeout exceeded when trying to connect',
+  'Client has encountered a connection error',
+  'Cannot use a pool after calling end',
+]
+const awayCodes = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOENT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EPIPE',
+  'ETIMEDOUT',
+  '25P03',
+  '53300',
+  '57P01',
+  '57P02',
+  '57P03',
+  '57P05',
+])
+const waitCodes = new Set(['55P03', '57014', '40P01', '40001'])
+
+/** True when PostgreSQL cannot be reached, or went away under the statement. */
+export function isDatabaseAway(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  const code = codeOf(error)
+  if (code !== undefined && (awayCodes.has(code) || code.startsWith('08'))) return true
+  return awayMessages.some((message) => error.message.includes(message))
+}
+
+/** The one map from errors of PostgreSQL to problems; undefined for an error that is ours. */
+export function toProblem(error: unknown): Problem | undefined {
+  if (isDatabaseAway(error)) {
+    return new Problem('database-unavailable', 'PostgreSQL cannot be reached right now.', {
+      headers: retryAfter,
+      cause: error,
+    })
+  }
+  const code = error instanceof Error ? codeOf(error) : undefined
+  if (code !== undefined && waitCodes.has(code)) {
+    return new Problem('overloaded', 'The database did not answer within the allowed wait.', {
+      headers: retryAfter,
+      cause: error,
+    })
+  }
+  return undefined
+}
+
+function codeOf(error: Error): string | undefined {
+  return 'code' in error && typeof error.code === 'string' ? error.code : undefined
+}

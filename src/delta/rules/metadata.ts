@@ -1,0 +1,114 @@
+/** The rules of metaData actions (PROTOCOL.md, "Change Metadata"). */
+import type { ActionOf, Metadata } from '../actions.ts'
+import {
+  type Configuration,
+  columnMappingChangeFault,
+  columnMappingFaults,
+  columnMappingMode,
+} from '../column-mapping.ts'
+import { configurationFaults, inCommitTimestampsKey, isOn } from '../configuration.ts'
+import type { StructType } from '../data-types.ts'
+import { missingFeatures } from '../feature-needs.ts'
+import { checkPartitionColumns } from '../partitioning.ts'
+import { parseSchemaText } from '../schema.ts'
+import { partitionColumns } from '../table-state.ts'
+import { isStorableText, quoted } from '../text.ts'
+import type { Report } from '../violations.ts'
+import { checkLong, readBody } from './bodies.ts'
+import type { Commit } from './commit.ts'
+
+interface CommitReport {
+  commit: Commit
+  report: Report
+}
+
+function checkIdentity(metadata: Metadata, report: Report): void {
+  if (metadata.id === '') report('metadata-id-empty', 'metaData id cannot be empty; give a UUID')
+  for (const name of ['id', 'name', 'description'] as const) {
+    if (!isStorableText(metadata[name] ?? '')) {
+      report(
+        'text-not-storable',
+        `metaData ${name} holds a NUL or unpaired surrogate; leave it out`,
+      )
+    }
+  }
+  const { provider } = metadata.format
+  if (provider !== 'parquet') {
+    const message = `metaData format.provider must be "parquet", not ${quoted(provider)}`
+    report('format-unsupported', message)
+  }
+}
+
+function checkConfiguration(configuration: Configuration, report: Report): void {
+  for (const { message } of configurationFaults(configuration)) {
+    report('configuration-invalid', `metaData configuration: ${message}`)
+  }
+  if (isOn(configuration, inCommitTimestampsKey)) return
+  const message = `metaData configuration must have ${inCommitTimestampsKey} "true"; the service keeps in-commit timestamps on every table`
+  report('in-commit-timestamps-off', message)
+}
+
+function checkFeatures(schema: StructType, configuration: Configuration, tell: CommitReport): void {
+  const { commit, report } = tell
+  if (!commit.protocol) return
+  for (const { feature, because } of missingFeatures(commit.protocol, schema, configuration)) {
+    const message = `metaData needs table feature ${feature}, for ${because}; add it by a protocol action in the same commit`
+    report('feature-missing', message)
+  }
+}
+
+/** Physical names: to rename a partition column under column mapping changes nothing in the files. */
+function partitioning(metadata: Metadata | undefined, commit: Commit): string | undefined {
+  if (!metadata || !commit.protocol) return undefined
+  const columns = partitionColumns(metadata, commit.protocol)
+  return JSON.stringify(columns.map((column) => column.physicalName))
+}
+
+function removesEveryFile({ state, removes }: Commit): boolean {
+  let removed = 0
+  for (const [key, { vectorId }] of removes) {
+    if (state?.findLiveFile(key)?.deletionVectorId === vectorId) removed++
+  }
+  return removed === (state?.numFiles ?? 0)
+}
+
+function checkChange(metadata: Metadata, { commit, report }: CommitReport): void {
+  const { state } = commit
+  if (!state) return
+  const before = state.metadata.configuration ?? {}
+  const mapping = columnMappingChangeFault(before, metadata.configuration ?? {})
+  if (mapping !== undefined) report('column-mapping-invalid', `metaData configuration: ${mapping}`)
+  const isSame = partitioning(state.metadata, commit) === partitioning(metadata, commit)
+  if (isSame || removesEveryFile(commit)) return
+  const message = `metaData partitionColumns can only change in a commit that removes every file; the table has ${state.numFiles}`
+  report('partition-columns-changed', message)
+}
+
+function checkSchema(metadata: Metadata, configuration: Configuration, tell: CommitReport): void {
+  const columnMapping = columnMappingMode(configuration) !== 'none'
+  const { schema, faults } = parseSchemaText(metadata.schemaString, { columnMapping })
+  if (faults) {
+    for (const { pointer, message } of faults) {
+      const place = pointer === '' ? '' : ` at ${pointer}`
+      tell.report('schema-invalid', `metaData schemaString${place} ${message}`)
+    }
+    return
+  }
+  for (const { message } of checkPartitionColumns(schema, metadata.partitionColumns)) {
+    tell.report('partition-columns-invalid', `metaData partitionColumns: ${message}`)
+  }
+  for (const { message } of columnMappingFaults(schema, configuration)) {
+    tell.report('column-mapping-invalid', `metaData: ${message}`)
+  }
+  checkFeatures(schema, configuration, tell)
+  checkChange(metadata, tell)
+}
+
+/** Judges a metaData action. */
+export function checkMetadata(action: ActionOf<'metaData'>, commit: Commit, report: Report): void {
+  const configuration = action.body.configuration ?? {}
+  checkIdentity(action.body, report)
+  checkLong(readBody(action, report).createdTime, { name: 'createdTime' }, report)
+  checkConfiguration(configuration, report)
+  checkSchema(action.body, configuration, { commit, report })
+}

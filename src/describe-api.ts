@@ -1,0 +1,25 @@
+import pino from 'pino'
+import { buildApp } from './app.ts'
+import { loadConfig } from './config.ts'
+import { createDb, createPool } from './database/connect.ts'
+import { createServices } from './services.ts'
+
+/** The OpenAPI document of the service as JSON text. Connects to nothing: no route is called. */
+export async function describeApi(): Promise<string> {
+  const config = loadConfig({})
+  const pool = createPool({
+    connection: { connectionString: 'postgres://nowhere' },
+    max: 1,
+    waitMsMax: 1,
+    lockMsMax: 1,
+    statementMsMax: 1,
+    onError: () => {},
+  })
+  const publisher = { wake: () => {}, behind: () => ({ tables: 0, lagMs: 0 }) }
+  const services = createServices(config, { pool, db: createDb(pool), publisher })
+  const app = await buildApp({ config, services, log: pino({ level: 'silent' }) })
+  await app.ready()
+  const document = app.swagger()
+  await app.close()
+  return `${JSON.stringify(document, null, 2)}\n`
+}

@@ -1,0 +1,55 @@
+import { createHash } from 'node:crypto'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Answer, IdempotentRequest, Outcome } from '../idempotency/rules.ts'
+import { Problem } from '../problems.ts'
+import { bodyText } from './body.ts'
+import { problemType } from './problem-rendering.ts'
+
+/** The request as one that is to apply once, when it came with an Idempotency-Key. */
+export function idempotentRequest(request: FastifyRequest): IdempotentRequest | undefined {
+  const header = request.headers['idempotency-key']
+  if (header === undefined) return undefined
+  const requestHash = createHash('sha256')
+    .update(`${request.method} ${request.url}\n${request.headers['content-type'] ?? ''}\n`)
+    .update(bodyText(request))
+    .digest()
+  return { key: readKey([header].flat().join(',')), requestHash }
+}
+
+/** The key is a structured string; a bare one is taken too. */
+function readKey(header: string): string {
+  const key = /^"(.*)"$/.exec(header)?.[1]?.replace(/\\(["\\])/g, '$1') ?? header
+  if (/^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$/.test(key)) return key
+  throw new Problem(
+    'invalid-idempotency-key',
+    'The Idempotency-Key must be 1 to 255 printable ASCII characters.',
+  )
+}
+
+/** The answer of a success, as JSON. */
+export function jsonAnswer(
+  status: number,
+  body: string,
+  headers: Record<string, string> = {},
+): Answer {
+  return {
+    status,
+    headers: { 'content-type': 'application/json; charset=utf-8', ...headers },
+    body,
+  }
+}
+
+/** The answer of a refusal. */
+export function problemAnswer(problem: Problem, request: FastifyRequest): Answer {
+  return {
+    status: problem.status,
+    headers: { ...problem.headers, 'content-type': problemType },
+    body: JSON.stringify(problem.document(request.id)),
+  }
+}
+
+/** Sends an answer as it was decided, or as it was kept. */
+export function sendOutcome(reply: FastifyReply, { answer, replayed }: Outcome) {
+  if (replayed) reply.header('idempotency-replayed', 'true')
+  return reply.code(answer.status).headers(answer.headers).send(answer.body)
+}

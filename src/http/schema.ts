@@ -1,0 +1,119 @@
+import Type, { type Static, type TSchema } from 'typebox'
+import { type ProblemCode, problems } from '../problems.ts'
+
+const named: TSchema[] = []
+
+/**
+ * Gives a schema a public name, `components/schemas/<name>`, and answers a typed reference to it.
+ * `buildApp` adds all of them to the server.
+ */
+export function define<T extends TSchema>(name: string, schema: T) {
+  named.push({ ...schema, $id: name })
+  return Type.Unsafe<Static<T>>(Type.Ref(name))
+}
+
+/** All schemas that have a public name. */
+export const namedSchemas: readonly TSchema[] = named
+
+/** A request object: what it does not know, it refuses. */
+export function strictObject<T extends Record<string, TSchema>>(
+  properties: T,
+  options: Record<string, unknown> = {},
+) {
+  return Type.Object(properties, { additionalProperties: false, ...options })
+}
+
+export const ProblemDocument = define(
+  'Problem',
+  Type.Object(
+    {
+      type: Type.String({ description: 'A URI that stands for the kind of problem.' }),
+      title: Type.String(),
+      status: Type.Integer(),
+      detail: Type.String({ description: 'What was wrong, where, and what to do.' }),
+      instance: Type.String({ description: 'The id of the request.' }),
+      code: Type.Enum(Object.keys(problems), { type: 'string' }),
+    },
+    {
+      description: 'RFC 9457. Some codes add members of their own.',
+      additionalProperties: true,
+    },
+  ),
+)
+
+/** An answer as JSON. */
+export function jsonResponse(description: string, schema: TSchema) {
+  return { description, content: { 'application/json': { schema } } }
+}
+
+/** A page of a list as JSON, or the whole list as NDJSON, one item a line. */
+export function listResponse(description: string, schema: TSchema) {
+  const lines = Type.String({ description: 'The whole list, one item a line.' })
+  return {
+    description,
+    content: { 'application/json': { schema }, 'application/x-ndjson': { schema: lines } },
+  }
+}
+
+/** The answers by which a route may refuse, one entry a status, naming the codes. */
+export function refusals(...codes: ProblemCode[]) {
+  const byStatus: Record<number, ProblemCode[]> = {}
+  for (const code of [...codes, ...everywhere]) {
+    const list = (byStatus[problems[code].status] ??= [])
+    if (!list.includes(code)) list.push(code)
+  }
+  return Object.fromEntries(
+    Object.entries(byStatus).map(([status, list]) => [
+      status,
+      {
+        description: list.map((code) => `\`${code}\`: ${problems[code].title}.`).join(' '),
+        content: { 'application/problem+json': { schema: ProblemDocument } },
+      },
+    ]),
+  )
+}
+
+const everywhere = [
+  'invalid-request',
+  'request-timeout',
+  'uri-too-long',
+  'overloaded',
+  'header-too-large',
+  'internal',
+  'database-unavailable',
+  'shutting-down',
+] as const
+
+/** A Delta long: 64-bit, exact also above 2^53. */
+export const Long = (description: string, options: object = {}) =>
+  Type.Integer({ description, ...options })
+
+export const Timestamp = (description: string) =>
+  Type.String({ format: 'date-time', description: `${description} RFC 3339.` })
+
+/** A table version as a parameter or a field of a request. */
+export const Version = (description: string) =>
+  Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description })
+
+export const PageQuery = {
+  limit: Type.Integer({
+    minimum: 1,
+    maximum: 1000,
+    default: 100,
+    description: 'Items on a page at most.',
+  }),
+  cursor: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 1000, description: '`nextCursor` of the page before.' }),
+  ),
+}
+
+export const IdempotencyHeaders = Type.Object({
+  'idempotency-key': Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 257,
+      description:
+        'Makes a repeated request apply once: the same key and request get the first answer again, with `Idempotency-Replayed: true`.',
+    }),
+  ),
+})

@@ -1,0 +1,43 @@
+import type { Tx } from '../database/connect.ts'
+import { Problem } from '../problems.ts'
+import { claimKeys, findAnswers, insertAnswers } from './queries.ts'
+import {
+  type Answer,
+  type IdempotentRequest,
+  inProgress,
+  isFinal,
+  type Outcome,
+  replay,
+} from './rules.ts'
+
+/** Work that is to apply once in a transaction, and how what comes of it is answered. */
+export interface Once<Result> {
+  request: IdempotentRequest | undefined
+  retentionMs: number
+  /** Throws a `Problem` when it refuses; it must do so before it has written anything. */
+  work: () => Promise<Result>
+  answer: (result: Result | Problem) => Answer
+}
+
+/** Does the work and keeps its answer in one transaction, or gives the answer that was kept. */
+export async function applyOnce<Result>(tx: Tx, once: Once<Result>): Promise<Outcome> {
+  const { request, retentionMs, work, answer } = once
+  const give = async () => answer(await work().catch(takeProblem))
+  if (request === undefined) return { answer: await give(), replayed: false }
+  const busy = await claimKeys(tx, [request.key])
+  if (busy.size > 0) throw inProgress(request)
+  const kept = (await findAnswers(tx, [request.key], retentionMs)).get(request.key)
+  if (kept !== undefined) {
+    const again = replay(request, kept)
+    if (again instanceof Problem) throw again
+    return { answer: again, replayed: true }
+  }
+  const given = await give()
+  if (isFinal(given)) await insertAnswers(tx, [{ ...request, ...given }])
+  return { answer: given, replayed: false }
+}
+
+function takeProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error
+  throw error
+}

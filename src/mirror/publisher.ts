@@ -1,0 +1,82 @@
+import type { Db } from '../database/connect.ts'
+import { type Published, publishTable } from './publish-table.ts'
+import { listTablesBehind } from './queries.ts'
+
+/** Publishes commits in the background: at once when told of them, and by looking from time to time. */
+export interface Publisher {
+  /** Tells of tables that have new commits. */
+  wake: (tableIds: readonly string[]) => void
+  /** How far the mirror was behind at the last look: tables, and milliseconds of the oldest commit waiting. */
+  behind: () => { tables: number; lagMs: number }
+  /** Ends the work under way and begins no more. */
+  stop: () => Promise<void>
+}
+
+export interface PublisherOptions {
+  db: Db
+  mirrorRoots: readonly string[]
+  pollMs: number
+  log: { warn: (facts: object, message: string) => void }
+}
+
+const tablesAtOnceMax = 4
+const tablesBehindMax = 1000
+
+export function startPublisher(options: PublisherOptions): Publisher {
+  const { db, mirrorRoots, pollMs, log } = options
+  const due = new Set<string>()
+  const active = new Map<string, Promise<void>>()
+  let behind = { tables: 0, lagMs: 0 }
+  let stopped = false
+
+  function pump(): void {
+    for (const tableId of due) {
+      if (stopped || active.size >= tablesAtOnceMax) return
+      if (active.has(tableId)) continue
+      due.delete(tableId)
+      const work = publish(tableId).then(() => {
+        active.delete(tableId)
+        pump()
+      })
+      active.set(tableId, work)
+    }
+  }
+
+  async function publish(tableId: string): Promise<void> {
+    try {
+      const result: Published = await publishTable(db, tableId, mirrorRoots)
+      if (result.kind === 'published' && result.more) due.add(tableId)
+      if (result.kind === 'forked' || result.kind === 'failed') {
+        log.warn({ tableId, ...result }, 'a table could not be published')
+      }
+    } catch (err) {
+      log.warn({ tableId, err }, 'the mirror could not reach the database')
+    }
+  }
+
+  async function poll(): Promise<void> {
+    try {
+      const tables = await listTablesBehind(db, tablesBehindMax)
+      behind = { tables: tables.length, lagMs: Math.max(0, tables[0]?.lagMs ?? 0) }
+      for (const table of tables) if (table.due) due.add(table.tableId)
+      pump()
+    } catch (err) {
+      log.warn({ err }, 'the mirror could not reach the database')
+    }
+    if (!stopped) timer = setTimeout(() => void poll(), pollMs)
+  }
+
+  let timer = setTimeout(() => void poll(), 0)
+  return {
+    wake(tableIds) {
+      for (const tableId of tableIds) due.add(tableId)
+      pump()
+    },
+    behind: () => behind,
+    async stop() {
+      stopped = true
+      clearTimeout(timer)
+      await Promise.all(active.values())
+    },
+  }
+}

@@ -1,0 +1,190 @@
+/** Every refusal that the service can give: its status, its title, and what the caller can do about it. */
+export const problems = {
+  'invalid-request': {
+    status: 400,
+    title: 'The request has the wrong shape',
+    remedy: 'Mend each fault listed in `errors`; `pointer` says where it is.',
+  },
+  'invalid-json': {
+    status: 400,
+    title: 'The body is not JSON',
+    remedy: 'Send UTF-8 JSON; `detail` says where reading stopped.',
+  },
+  'invalid-cursor': {
+    status: 400,
+    title: 'The cursor does not belong to this list',
+    remedy:
+      'Use `nextCursor` as it was given, with the same path and filters; or begin again without one.',
+  },
+  'invalid-idempotency-key': {
+    status: 400,
+    title: 'The Idempotency-Key header cannot be used',
+    remedy: 'Send 1 to 255 printable ASCII characters, bare or as a quoted string.',
+  },
+  'route-not-found': {
+    status: 404,
+    title: 'Nothing is served at this address',
+    remedy: 'See `/docs` for the addresses that are.',
+  },
+  'table-not-found': {
+    status: 404,
+    title: 'No such table',
+    remedy: 'List the tables with `GET /tables`, dropped ones with `?dropped=true`.',
+  },
+  'version-not-found': {
+    status: 404,
+    title: 'The table has no such version',
+    remedy:
+      'Ask for a version from 0 to `currentVersion`, or a timestamp not before the table was made.',
+  },
+  'method-not-allowed': {
+    status: 405,
+    title: 'The method is not allowed here',
+    remedy: 'Use one of the methods in the `Allow` header.',
+  },
+  'request-timeout': {
+    status: 408,
+    title: 'The request did not arrive in time',
+    remedy: 'Send it again, faster or smaller.',
+  },
+  'table-name-taken': {
+    status: 409,
+    title: 'Another table has this name',
+    remedy: 'Choose another name. Names that differ only in case count as the same.',
+  },
+  'location-taken': {
+    status: 409,
+    title: 'The location is in use',
+    remedy: 'Choose a folder that holds no table and lies neither inside nor around one.',
+  },
+  'table-dropped': {
+    status: 409,
+    title: 'The table is dropped',
+    remedy: 'Bring it back with `POST /tables/{id}/undrop`, then repeat.',
+  },
+  'version-conflict': {
+    status: 409,
+    title: 'The version is taken',
+    remedy: 'Read the table at `actual`, decide again, and commit with the next version.',
+  },
+  'idempotency-in-progress': {
+    status: 409,
+    title: 'The first request with this Idempotency-Key is still running',
+    remedy: 'Repeat after `Retry-After`; the answer will be that of the first.',
+  },
+  'body-too-large': {
+    status: 413,
+    title: 'The body is too large',
+    remedy: 'Send at most `maxBytes`; split the work into several commits.',
+  },
+  'too-many-actions': {
+    status: 413,
+    title: 'The commit has too many actions',
+    remedy: 'Send at most `maxActions` in one commit.',
+  },
+  'uri-too-long': {
+    status: 414,
+    title: 'The address is too long',
+    remedy: 'Shorten the path or the query.',
+  },
+  'unsupported-media-type': {
+    status: 415,
+    title: 'The content type is not understood',
+    remedy: 'Send one of `supported`.',
+  },
+  'invalid-table': {
+    status: 422,
+    title: 'The table cannot be made like this',
+    remedy: 'Mend each fault listed in `errors`.',
+  },
+  'location-not-allowed': {
+    status: 422,
+    title: 'The location is outside the allowed folders',
+    remedy: 'Choose a folder below one of `MIRROR_ROOTS`, with no link that leads out of it.',
+  },
+  'invalid-actions': {
+    status: 422,
+    title: 'The actions break the Delta protocol',
+    remedy:
+      'Mend each entry of `violations`; `index` is the place in `actions`. Nothing was written.',
+  },
+  'idempotency-key-reused': {
+    status: 422,
+    title: 'The Idempotency-Key was used for another request',
+    remedy: 'Use a new key for a new request.',
+  },
+  overloaded: {
+    status: 429,
+    title: 'Too much is waiting',
+    remedy: 'Repeat after `Retry-After`.',
+  },
+  'header-too-large': {
+    status: 431,
+    title: 'The headers are too large',
+    remedy: 'Send fewer or shorter headers.',
+  },
+  internal: {
+    status: 500,
+    title: 'The service failed',
+    remedy: 'Report the `instance`; the log holds the cause under it.',
+  },
+  'not-implemented': {
+    status: 501,
+    title: 'Not offered yet',
+    remedy: 'Leave out what `detail` names.',
+  },
+  'database-unavailable': {
+    status: 503,
+    title: 'The database is away',
+    remedy:
+      'Repeat after `Retry-After`. Whether a write took effect may be unknown: repeat it with its Idempotency-Key, or look first.',
+  },
+  'shutting-down': {
+    status: 503,
+    title: 'The server is stopping',
+    remedy: 'Repeat after `Retry-After`, at this server or another.',
+  },
+} as const satisfies Record<string, { status: number; title: string; remedy: string }>
+
+export type ProblemCode = keyof typeof problems
+
+/** Members of a problem document beyond those of RFC 9457. */
+export type ProblemFacts = Readonly<Record<string, unknown>>
+
+/** A refusal, thrown where it is decided and rendered in one place as `application/problem+json`. */
+export class Problem extends Error {
+  override readonly name = 'Problem'
+  readonly code: ProblemCode
+  readonly facts: ProblemFacts
+  readonly headers: Readonly<Record<string, string>>
+
+  /** `detail` says to a person what was wrong, where, and what to do. */
+  constructor(
+    code: ProblemCode,
+    detail: string,
+    more: { facts?: ProblemFacts; headers?: Record<string, string>; cause?: unknown } = {},
+  ) {
+    super(detail, more.cause === undefined ? undefined : { cause: more.cause })
+    this.code = code
+    this.facts = more.facts ?? {}
+    this.headers = more.headers ?? {}
+  }
+
+  get status(): number {
+    return problems[this.code].status
+  }
+
+  /** The RFC 9457 document; `instance` is the id of the request that was refused. */
+  document(instance: string): Record<string, unknown> {
+    const { status, title } = problems[this.code]
+    return {
+      type: `urn:deltaworks:problem:${this.code}`,
+      title,
+      status,
+      detail: this.message,
+      instance,
+      code: this.code,
+      ...this.facts,
+    }
+  }
+}

@@ -1,0 +1,72 @@
+import { sql } from 'kysely'
+import type { Services } from './app.ts'
+import { createCommitter } from './commits/committer.ts'
+import type { Config } from './config.ts'
+import type { Db, Pool } from './database/connect.ts'
+import { listPendingMigrations } from './database/migrate.ts'
+import type { Checks } from './http/health.ts'
+import { createMetrics } from './http/metrics.ts'
+import type { Publisher } from './mirror/publisher.ts'
+
+/** What the services stand on. */
+export interface Ground {
+  pool: Pool
+  db: Db
+  publisher: Pick<Publisher, 'wake' | 'behind'>
+}
+
+/** Wires the parts that routes work with. Nothing is connected by it. */
+export function createServices(config: Config, { pool, db, publisher }: Ground): Services {
+  const metrics = createMetrics()
+  const committer = createCommitter({
+    db,
+    queueCommitsMax: config.queueCommitsMax,
+    batchActionsMax: config.batchActionsMax,
+    idempotencyRetentionMs: config.idempotencyRetentionMs,
+    onBatch: ({ seconds, unitSeconds, changedTables }) => {
+      metrics.batchSeconds.observe(seconds)
+      metrics.batchUnits.observe(unitSeconds.length)
+      for (const one of unitSeconds) metrics.commitSeconds.observe(one)
+      publisher.wake(changedTables)
+    },
+  })
+  return {
+    db,
+    committer,
+    metrics,
+    actionsMax: config.actionsMax,
+    dataDir: config.dataDir,
+    mirrorRoots: config.mirrorRoots,
+    idempotencyRetentionMs: config.idempotencyRetentionMs,
+    onCommitted: publisher.wake,
+    checks: createChecks(config, { pool, db, publisher }),
+    gauges: {
+      waitingCommits: committer.waiting,
+      pool: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
+      mirror: publisher.behind,
+    },
+  }
+}
+
+function createChecks(config: Config, { db, publisher }: Ground): Checks {
+  const unreachable = 'the database cannot be reached'
+  return {
+    database: () =>
+      sql`select 1`.execute(db).then(
+        () => undefined,
+        () => unreachable,
+      ),
+    migrations: () =>
+      listPendingMigrations(db).then(
+        (pending) =>
+          pending.length === 0 ? undefined : `migrations are pending: ${pending.join(', ')}`,
+        () => unreachable,
+      ),
+    mirror: async () => {
+      const { lagMs, tables } = publisher.behind()
+      return lagMs <= config.mirrorLagMsMax
+        ? undefined
+        : `${tables} tables wait to be published, the longest for ${Math.round(lagMs / 1000)} s`
+    },
+  }
+}

@@ -1,0 +1,45 @@
+import { sql } from 'kysely'
+import type { Db } from '../database/connect.ts'
+
+/** An action in force at a version, as its log line, and the version that brought it. */
+export interface ActionInForce {
+  kind: 'protocol' | 'metaData' | 'txn' | 'domainMetadata'
+  action: string
+  version: number
+}
+
+/** The protocol, the metadata, and the newest txn and domainMetadata of each key at a version. */
+export async function listActionsInForce(
+  db: Db,
+  tableId: string,
+  version: number,
+): Promise<ActionInForce[]> {
+  const { rows } = await sql<ActionInForce>`
+    select kind, action, version from actions
+    where table_id = ${tableId}::uuid and key is not null and version <= ${version}
+      and (superseded_version is null or superseded_version > ${version})
+    order by kind, key`.execute(db)
+  return rows
+}
+
+/** The place of a live file in the order of files: where its add stands in the log. */
+export interface FilePlace {
+  addedVersion: number
+  addedPosition: number
+}
+
+/** Files that are live at a version, as log lines, from behind `after`. Read in the order of files_pkey. */
+export async function listFiles(
+  db: Db,
+  { tableId, version }: { tableId: string; version: number },
+  { after, limit }: { after: FilePlace; limit: number },
+): Promise<(FilePlace & { add: string })[]> {
+  const { rows } = await sql<FilePlace & { add: string }>`
+    select added_version as "addedVersion", added_position as "addedPosition", add from files
+    where table_id = ${tableId}::uuid
+      and (added_version, added_position) > (${after.addedVersion}, ${after.addedPosition})
+      and added_version <= ${version} and (removed_version is null or removed_version > ${version})
+    order by added_version, added_position
+    limit ${limit}`.execute(db)
+  return rows
+}

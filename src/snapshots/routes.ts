@@ -1,0 +1,79 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { getCommit } from '../commits/history.ts'
+import type { Db } from '../database/connect.ts'
+import { jsonAnswer, sendOutcome } from '../http/answers.ts'
+import { sendList, toPage } from '../http/lists.ts'
+import { jsonResponse, listResponse, PageQuery, refusals, strictObject } from '../http/schema.ts'
+import { getTable } from '../tables/get-table.ts'
+import { TableParams } from '../tables/schema.ts'
+import { listActionsInForce, listFiles } from './queries.ts'
+import { FileList, Snapshot, SnapshotQuery, VersionQuery } from './schema.ts'
+import { snapshotText } from './snapshot-json.ts'
+
+/** `/tables/:id/snapshot` and `/files`: a table as it stands, or stood at a version or a time. */
+export const snapshotRoutes: FastifyPluginAsyncTypebox<{ db: Db }> = async (app, { db }) => {
+  app.get(
+    '/tables/:id/snapshot',
+    {
+      schema: {
+        operationId: 'getSnapshot',
+        tags: ['snapshots'],
+        summary: 'A table at a version or a time',
+        description: 'The newest version when neither is given.',
+        params: TableParams,
+        querystring: SnapshotQuery,
+        response: {
+          200: jsonResponse('The snapshot.', Snapshot),
+          ...refusals('table-not-found', 'version-not-found'),
+        },
+      },
+    },
+    async (request, reply) => {
+      const table = await getTable(db, request.params.id)
+      const commit = await getCommit(db, table, request.query)
+      const inForce = await listActionsInForce(db, table.id, commit.version)
+      const answer = jsonAnswer(200, snapshotText(table.id, commit, inForce))
+      return sendOutcome(reply, { answer, replayed: false })
+    },
+  )
+
+  app.get(
+    '/tables/:id/files',
+    {
+      schema: {
+        operationId: 'listFiles',
+        tags: ['snapshots'],
+        summary: 'Live files at a version or a time',
+        description:
+          'As add actions, in the order in which they were added. All pages of a list show the version that the first one showed.',
+        params: TableParams,
+        querystring: strictObject({ ...VersionQuery, ...PageQuery }),
+        response: {
+          200: listResponse('A page of files.', FileList),
+          ...refusals('table-not-found', 'version-not-found', 'invalid-cursor'),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { version, timestamp } = request.query
+      const table = await getTable(db, request.params.id)
+      const commit = await getCommit(db, table, { version, timestamp })
+      return sendList(request, reply, {
+        name: `files/${table.id}/${version ?? ''}/${timestamp ?? ''}`,
+        kinds: ['number', 'number', 'number'],
+        readPage: async (position, limit) => {
+          const [at = commit.version, addedVersion = -1, addedPosition = 0] = (position ??
+            []) as number[]
+          const snapshot = { tableId: table.id, version: at }
+          const after = { addedVersion, addedPosition }
+          const rows = await listFiles(db, snapshot, { after, limit: limit + 1 })
+          const page = toPage(rows, limit, {
+            json: (row) => row.add,
+            position: (row) => [at, row.addedVersion, row.addedPosition],
+          })
+          return { ...page, members: { version: String(at) } }
+        },
+      })
+    },
+  )
+}

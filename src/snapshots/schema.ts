@@ -1,0 +1,48 @@
+import Type from 'typebox'
+import { ActionSchema, AppTransactionSchema, DomainMetadataSchema } from '../commits/schema.ts'
+import { define, strictObject, Version } from '../http/schema.ts'
+import { MetadataSchema, ProtocolSchema, Statistics } from '../tables/schema.ts'
+
+/** Which version to read; the newest when neither is given. */
+export const VersionQuery = {
+  version: Type.Optional(Version('The version to read.')),
+  timestamp: Type.Optional(
+    Type.String({
+      format: 'date-time',
+      maxLength: 64,
+      description: 'Read the newest version that is not younger than this instant (RFC 3339).',
+    }),
+  ),
+}
+
+export const SnapshotQuery = strictObject(VersionQuery)
+
+export const Snapshot = define(
+  'Snapshot',
+  Type.Object(
+    {
+      tableId: Type.String({ format: 'uuid' }),
+      version: Type.Integer({ minimum: 0 }),
+      inCommitTimestamp: Type.Integer({ description: 'Epoch milliseconds.' }),
+      protocol: ProtocolSchema,
+      metadata: MetadataSchema,
+      appTransactions: Type.Array(AppTransactionSchema, {
+        description: 'The newest of each appId.',
+      }),
+      domainMetadata: Type.Array(DomainMetadataSchema, {
+        description: 'The newest of each domain, without removed ones.',
+      }),
+      statistics: Statistics,
+    },
+    { description: 'A table at one version, without its files.' },
+  ),
+)
+
+export const FileList = define(
+  'FileList',
+  Type.Object({
+    version: Type.Integer({ minimum: 0, description: 'The version that was read.' }),
+    items: Type.Array(ActionSchema, { description: 'Live files as add actions.' }),
+    nextCursor: Type.Optional(Type.String()),
+  }),
+)

@@ -1,0 +1,26 @@
+import type { StoredCommit } from '../commits/history.ts'
+import { actionBody } from '../delta/json.ts'
+import { memberTexts, objectText } from '../http/json-text.ts'
+import { statisticsText } from '../tables/table-json.ts'
+import type { ActionInForce } from './queries.ts'
+
+/** A table as it stood at a version. What stands in the log stands here token for token. */
+export function snapshotText(
+  tableId: string,
+  commit: StoredCommit,
+  inForce: readonly ActionInForce[],
+): string {
+  const { version, inCommitTimestamp } = commit
+  const bodies = Map.groupBy(inForce, (action) => action.kind)
+  const list = (kind: ActionInForce['kind']) =>
+    (bodies.get(kind) ?? []).map(({ action }) => actionBody(action))
+  const domains = list('domainMetadata').filter((json) => JSON.parse(json).removed !== true)
+  return objectText({
+    ...memberTexts({ tableId, version, inCommitTimestamp }),
+    protocol: list('protocol')[0],
+    metadata: list('metaData')[0],
+    appTransactions: `[${list('txn').join(',')}]`,
+    domainMetadata: `[${domains.join(',')}]`,
+    statistics: statisticsText(commit),
+  })
+}

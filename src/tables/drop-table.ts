@@ -1,0 +1,33 @@
+import { inTransaction } from '../database/transaction.ts'
+import { applyOnce } from '../idempotency/apply-once.ts'
+import type { Outcome } from '../idempotency/rules.ts'
+import { type Asked, type CatalogContext, refuseTakenName } from './create-table.ts'
+import { getTable, tableNotFound } from './get-table.ts'
+import { lockCatalog, lockHeads, setDropped, type TableRow } from './queries.ts'
+
+/**
+ * Drops the table, or brings it back. Data and history stay where they are. A table that is already as asked
+ * stays so. Bringing back is refused when another table has taken the name.
+ */
+export function setTableDropped(
+  context: CatalogContext,
+  { table, dropped }: { table: string; dropped: boolean },
+  { idempotent, answer }: Asked<TableRow>,
+): Promise<Outcome> {
+  return inTransaction(context.db, (tx) =>
+    applyOnce(tx, {
+      request: idempotent,
+      retentionMs: context.idempotencyRetentionMs,
+      answer,
+      work: async () => {
+        await lockCatalog(tx)
+        const { heads } = await lockHeads(tx, [table])
+        const [head] = heads
+        if (head === undefined) throw await tableNotFound(tx, table)
+        if (!dropped && head.droppedAt !== null) await refuseTakenName(tx, head.name)
+        await setDropped(tx, head.id, dropped)
+        return getTable(tx, head.id)
+      },
+    }),
+  )
+}

@@ -1,0 +1,201 @@
+import { sql } from 'kysely'
+import type { Head, Totals } from '../commits/rows.ts'
+import type { Db, Tx } from '../database/connect.ts'
+import type { MirrorRow } from '../mirror/rules.ts'
+import { isTableId } from './rules.ts'
+
+/** A row of `tables` with the state of its mirror. */
+export interface TableRow extends MirrorRow, Totals {
+  id: string
+  name: string
+  location: string
+  version: number
+  inCommitTimestamp: number
+  protocol: string
+  metadata: string
+  createdAt: string
+  droppedAt: string | null
+}
+
+const selectTables = (db: Db) =>
+  db
+    .selectFrom('tables as t')
+    .innerJoin('mirrors as m', 'm.table_id', 't.id')
+    .select([
+      't.id',
+      't.name',
+      't.location',
+      't.version',
+      't.in_commit_timestamp as inCommitTimestamp',
+      't.protocol',
+      't.metadata',
+      't.num_files as numFiles',
+      't.size_in_bytes as sizeInBytes',
+      't.num_records as numRecords',
+      't.num_files_without_records as numFilesWithoutRecords',
+      't.created_at as createdAt',
+      't.dropped_at as droppedAt',
+      'm.published_version as publishedVersion',
+      'm.state',
+      'm.last_error as lastError',
+      'm.next_retry_at as nextRetryAt',
+      sql<number | null>`(
+        select extract(epoch from clock_timestamp() - c.committed_at)::float8 * 1000
+        from commits c where c.table_id = t.id and c.version = m.published_version + 1
+      )`.as('lagMs'),
+    ])
+
+/** The table of this id, dropped or not; or of this name, if not dropped. */
+export function findTable(db: Db, table: string): Promise<TableRow | undefined> {
+  const query = selectTables(db)
+  const found = isTableId(table)
+    ? query.where('t.id', '=', table)
+    : query
+        .where((eb) => eb(eb.fn('lower', ['t.name']), '=', table.toLowerCase()))
+        .where('t.name', '=', table)
+        .where('t.dropped_at', 'is', null)
+  return found.executeTakeFirst()
+}
+
+/** The name of the table, not dropped, that has this name in whatever case. */
+export async function findNameInAnyCase(db: Db, name: string): Promise<string | undefined> {
+  const row = await db
+    .selectFrom('tables')
+    .select('name')
+    .where((eb) => eb(eb.fn('lower', ['name']), '=', name.toLowerCase()))
+    .where('dropped_at', 'is', null)
+    .executeTakeFirst()
+  return row?.name
+}
+
+/** Tables by name, then id, from behind `after`. */
+export function listTables(
+  db: Db,
+  filter: { namePrefix?: string | undefined; dropped: boolean },
+  page: { after: { name: string; id: string } | undefined; limit: number },
+): Promise<TableRow[]> {
+  const { namePrefix } = filter
+  const { after, limit } = page
+  return selectTables(db)
+    .where('t.dropped_at', filter.dropped ? 'is not' : 'is', null)
+    .$if(namePrefix !== undefined, (query) =>
+      query.where((eb) => eb.fn<boolean>('starts_with', ['t.name', eb.val(namePrefix)])),
+    )
+    .$if(after !== undefined, (query) =>
+      query.where(sql<boolean>`(t.name, t.id) > (${after?.name}, ${after?.id}::uuid)`),
+    )
+    .orderBy('t.name')
+    .orderBy('t.id')
+    .limit(limit)
+    .execute()
+}
+
+/**
+ * Locks the heads of tables, named by id or by name, in the order of their ids, so that two batches cannot wait
+ * for each other; answers them with the database's clock.
+ */
+export async function lockHeads(
+  tx: Tx,
+  tables: readonly string[],
+): Promise<{ heads: Head[]; now: number }> {
+  const ids = tables.filter(isTableId)
+  const names = tables.filter((table) => !isTableId(table))
+  const { rows } = await sql<Omit<Head, 'protocol' | 'metadata'> & { now: number }>`
+    select id, name, version, in_commit_timestamp as "inCommitTimestamp",
+      protocol as "protocolJson", metadata as "metadataJson", num_files as "numFiles",
+      size_in_bytes as "sizeInBytes", num_records as "numRecords",
+      num_files_without_records as "numFilesWithoutRecords", dropped_at as "droppedAt",
+      (extract(epoch from clock_timestamp()) * 1000)::bigint as now
+    from tables
+    where id = any(${ids}::uuid[])
+      or (lower(name) = any(${names.map((name) => name.toLowerCase())}::text[])
+        and name = any(${names}::text[]) and dropped_at is null)
+    order by id
+    for update`.execute(tx)
+  const heads = rows.map(({ now: _, ...row }) => ({
+    ...row,
+    protocol: JSON.parse(row.protocolJson).protocol,
+    metadata: JSON.parse(row.metadataJson).metaData,
+  }))
+  return { heads, now: rows[0]?.now ?? 0 }
+}
+
+/** Moves heads that `lockHeads` has locked. */
+export async function updateHeads(tx: Tx, heads: readonly Head[]): Promise<void> {
+  if (heads.length === 0) return
+  await sql`
+    update tables t set
+      version = h.version, in_commit_timestamp = h.in_commit_timestamp, protocol = h.protocol,
+      metadata = h.metadata, num_files = h.num_files, size_in_bytes = h.size_in_bytes,
+      num_records = h.num_records, num_files_without_records = h.num_files_without_records
+    from unnest(
+      ${heads.map((head) => head.id)}::uuid[],
+      ${heads.map((head) => head.version)}::bigint[],
+      ${heads.map((head) => head.inCommitTimestamp)}::bigint[],
+      ${heads.map((head) => head.protocolJson)}::json[],
+      ${heads.map((head) => head.metadataJson)}::json[],
+      ${heads.map((head) => head.numFiles)}::bigint[],
+      ${heads.map((head) => head.sizeInBytes)}::bigint[],
+      ${heads.map((head) => head.numRecords)}::bigint[],
+      ${heads.map((head) => head.numFilesWithoutRecords)}::bigint[])
+      as h (id, version, in_commit_timestamp, protocol, metadata, num_files, size_in_bytes,
+        num_records, num_files_without_records)
+    where t.id = h.id`.execute(tx)
+}
+
+/** Lets one transaction at a time make, name or place tables, so that each sees what the one before made. */
+export async function lockCatalog(tx: Tx): Promise<{ now: number }> {
+  await sql`select pg_advisory_xact_lock(${catalogLock})`.execute(tx)
+  const { rows } = await sql<{ now: number }>`
+    select (extract(epoch from clock_timestamp()) * 1000)::bigint as now`.execute(tx)
+  return { now: rows[0]?.now ?? 0 }
+}
+
+const catalogLock = 4_919_871_002
+
+/** A table, dropped or not, whose folder is this one, lies in it or has it inside. Found by tables_location_key. */
+export function findTableAround(
+  tx: Tx,
+  location: string,
+): Promise<{ name: string; location: string } | undefined> {
+  const parents = location.split('/').map((_, index, parts) => parts.slice(0, index + 1).join('/'))
+  return tx
+    .selectFrom('tables')
+    .select(['name', 'location'])
+    .where((eb) =>
+      eb.or([
+        eb('location', 'in', parents),
+        // "0" follows "/" in the order of the index.
+        eb.and([eb('location', '>=', `${location}/`), eb('location', '<', `${location}0`)]),
+      ]),
+    )
+    .executeTakeFirst()
+}
+
+export async function insertTable(tx: Tx, head: Head, location: string): Promise<void> {
+  await tx
+    .insertInto('tables')
+    .values({
+      id: head.id,
+      name: head.name,
+      location,
+      version: head.version,
+      in_commit_timestamp: head.inCommitTimestamp,
+      protocol: head.protocolJson,
+      metadata: head.metadataJson,
+      num_files: head.numFiles,
+      size_in_bytes: head.sizeInBytes,
+      num_records: head.numRecords,
+      num_files_without_records: head.numFilesWithoutRecords,
+    })
+    .execute()
+}
+
+/** Marks a locked table as dropped, or as not; the time of the first drop stands. */
+export async function setDropped(tx: Tx, id: string, dropped: boolean): Promise<void> {
+  await tx
+    .updateTable('tables')
+    .set({ dropped_at: dropped ? sql`coalesce(dropped_at, clock_timestamp())` : null })
+    .where('id', '=', id)
+    .execute()
+}

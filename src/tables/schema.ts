@@ -1,0 +1,143 @@
+import Type, { type Static } from 'typebox'
+import { Metadata, Protocol } from '../delta/actions.ts'
+import { define, Long, strictObject, Timestamp } from '../http/schema.ts'
+import { tableNamePattern } from './rules.ts'
+
+export const exampleSchema = {
+  type: 'struct',
+  fields: [
+    { name: 'id', type: 'long', nullable: false, metadata: {} },
+    { name: 'day', type: 'date', nullable: true, metadata: {} },
+    { name: 'amount', type: 'double', nullable: true, metadata: {} },
+  ],
+}
+
+const exampleId = '0197a8c2-4f0e-7c55-9b43-1f6d6f0c2f10'
+
+export const ProtocolSchema = define('Protocol', Protocol)
+export const MetadataSchema = define('Metadata', Metadata)
+
+export const TableName = Type.String({
+  minLength: 1,
+  maxLength: 255,
+  pattern: tableNamePattern,
+  description:
+    'Parts of letters, digits, "_" and "-", joined by dots. Unique without regard to case.',
+})
+
+export const TableParams = Type.Object({
+  id: Type.String({
+    minLength: 1,
+    maxLength: 255,
+    description: 'Id or name of the table, percent-encoded.',
+    examples: ['sales.orders'],
+  }),
+})
+
+export const CreateTable = define(
+  'CreateTable',
+  strictObject(
+    {
+      name: TableName,
+      schema: Type.Object(
+        {},
+        {
+          additionalProperties: true,
+          description: 'Delta\'s struct type (PROTOCOL.md, "Schema Serialization Format").',
+        },
+      ),
+      partitionColumns: Type.Optional(
+        Type.Array(Type.String({ maxLength: 1000 }), {
+          maxItems: 1000,
+          description: 'Top-level columns, in order.',
+        }),
+      ),
+      location: Type.Optional(
+        Type.String({
+          minLength: 1,
+          maxLength: 1000,
+          description:
+            'Folder of the table: an absolute path or a file: URI below an allowed root. Default: a folder of its own below DATA_DIR.',
+        }),
+      ),
+      description: Type.Optional(Type.String({ maxLength: 10_000 })),
+      configuration: Type.Optional(
+        Type.Record(Type.String(), Type.String(), {
+          maxProperties: 1000,
+          description: 'Table properties, such as `delta.appendOnly`.',
+        }),
+      ),
+      protocol: Type.Optional(ProtocolSchema),
+    },
+    {
+      description:
+        'The protocol is the lowest that the schema and configuration need, with in-commit timestamps on; `protocol` can only raise it.',
+      examples: [{ name: 'sales.orders', schema: exampleSchema, partitionColumns: ['day'] }],
+    },
+  ),
+)
+export type CreateTable = Static<typeof CreateTable>
+
+export const Statistics = define(
+  'Statistics',
+  Type.Object(
+    {
+      numFiles: Type.Integer({ minimum: 0 }),
+      sizeInBytes: Long('Sum of the sizes of the live files.'),
+      numRecords: Type.Union([Type.Integer(), Type.Null()], {
+        description:
+          'Rows, less those that deletion vectors remove; null when some live file has no statistics.',
+      }),
+    },
+    { description: 'About the live files of one version.' },
+  ),
+)
+
+export const MirrorState = define(
+  'MirrorState',
+  Type.Object(
+    {
+      state: Type.Enum(['current', 'behind', 'retrying', 'paused', 'forked', 'failed'], {
+        type: 'string',
+        description:
+          '`current`: every commit is published. `behind`: some are on their way. `retrying`: the last attempt failed. `forked`: the log holds a file that this service did not write, and nothing is overwritten.',
+      }),
+      publishedVersion: Type.Integer({ minimum: -1, description: '-1 before the first.' }),
+      pending: Type.Integer({ minimum: 0, description: 'Committed versions not yet published.' }),
+      lastError: Type.Optional(Type.String()),
+      nextRetryAt: Type.Optional(Timestamp('When publishing is tried again.')),
+      lagMs: Type.Integer({
+        minimum: 0,
+        description: 'Age of the oldest commit not yet published.',
+      }),
+    },
+    { description: "How far the table's commits are published to its `_delta_log`." },
+  ),
+)
+
+export const Table = define(
+  'Table',
+  Type.Object(
+    {
+      id: Type.String({ format: 'uuid' }),
+      name: Type.String(),
+      location: Type.String({ description: 'Absolute path of the folder.' }),
+      version: Type.Integer({ minimum: 0, description: 'The newest version.' }),
+      inCommitTimestamp: Type.Integer({ description: 'Epoch milliseconds of the newest version.' }),
+      protocol: ProtocolSchema,
+      metadata: MetadataSchema,
+      statistics: Statistics,
+      mirror: MirrorState,
+      createdAt: Timestamp('When the table was created here.'),
+      droppedAt: Type.Optional(Timestamp('When the table was dropped.')),
+    },
+    { description: 'A Delta table at its newest version.', examples: [] },
+  ),
+)
+
+export const TableList = define(
+  'TableList',
+  Type.Object({ items: Type.Array(Table), nextCursor: Type.Optional(Type.String()) }),
+)
+
+export const exampleTableId = exampleId
