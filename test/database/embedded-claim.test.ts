@@ -11,6 +11,7 @@ import { isAlive } from '../../src/database/embedded-processes.ts'
 import { kill, makeScratch, postmasterPid, query, type Scratch } from './embedded-scratch.ts'
 
 const OURS_AGAIN = 'the claim on DATA_DIR is ours again'
+const LOCK_KEYS = `${0x64656c74}, ${0x73657276}`
 const CLAIMANT = `from pg_locks join pg_stat_activity using (pid)
   where locktype = 'advisory' and granted`
 
@@ -39,6 +40,22 @@ t.test('a killed server has no claim', async (t) => {
   t.same(await query(db.connection, `select application_name ${CLAIMANT}`), [
     `deltaworks-server pid=${process.pid}`,
   ])
+})
+
+t.test('a claim waits for the session of a server that is gone to end', async (t) => {
+  const { spawnServer, ...scratch } = await makeScratch(t)
+  const server = spawnServer()
+  await server.ready
+  await kill(server.child)
+  const db = await scratch.start()
+  const ghost = await rivalOf(t, db, server.child.pid)
+  await ghost.query(`select pg_advisory_lock(${LOCK_KEYS})`)
+  const claimed = claim(t, scratch, db)
+  const isRefused = `select 1 from pg_stat_activity
+    where application_name = 'deltaworks-server pid=${process.pid}' and state = 'idle'`
+  while ((await query(db.connection, isRefused)).length === 0);
+  await ghost.end()
+  await t.resolves(claimed)
 })
 
 t.test('a released claim is free', async (t) => {
@@ -75,21 +92,21 @@ t.test('a claim that another server took meanwhile is lost', async (t) => {
   const db = await scratch.start()
   const { promise: lost, resolve: onLost } = Promise.withResolvers<DataDirInUse>()
   const held = await claim(t, scratch, db, onLost)
-  const rival = new Client({
-    ...db.connection,
-    application_name: `deltaworks-server pid=${process.ppid}`,
-  })
-  await rival.connect()
-  t.teardown(() => rival.end())
-  const taken = rival.query(
-    'select pg_advisory_lock(classid::int, objid::int) from pg_locks where locktype = $1',
-    ['advisory'],
-  )
+  const rival = await rivalOf(t, db, process.ppid)
+  const taken = rival.query(`select pg_advisory_lock(${LOCK_KEYS})`)
   await query(db.connection, `select pg_terminate_backend(pid) ${CLAIMANT}`)
   await taken
   t.match((await lost).message, `process id ${process.ppid}.`)
   await t.resolves(held.release())
 })
+
+/** A session that looks like the one another server claims with. */
+async function rivalOf(t: Test, { connection }: EmbeddedPostgres, pid?: number): Promise<Client> {
+  const rival = new Client({ ...connection, application_name: `deltaworks-server pid=${pid}` })
+  await rival.connect()
+  t.teardown(() => rival.end())
+  return rival
+}
 
 async function claim(
   t: Test,

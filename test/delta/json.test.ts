@@ -133,16 +133,13 @@ t.test('integers are read exactly', async (t) => {
     a: 9007199254740991,
     b: 9007199254740992n,
   })
-  t.same(
-    parseExact('[1.5,1e3,12345678901234567890.5,1e20]'),
-    [1.5, 1000, 12345678901234567890.5, 1e20],
-  )
+  t.same(parseExact('[1.5,1e3,1e20,1000000000000000.5]'), [1.5, 1000, 1e20, 1e15 + 0.5])
   t.equal(parseExact('9'.repeat(2000)), Number.POSITIVE_INFINITY)
   t.throws(() => parseExact('{"a":12345678901234567890'), SyntaxError)
 })
 
 t.test('the body of an action is read exactly where that makes a difference', async (t) => {
-  const body = { appId: 'a', version: 9007199254740993 }
+  const body = { appId: 'a', version: 2 ** 53 }
   const json = '{"txn":{"appId":"a","version":9007199254740993}}'
   t.same(exactBody({ kind: 'txn', body, json }), { appId: 'a', version: 9007199254740993n })
   const small = { appId: 'a', version: 7 }

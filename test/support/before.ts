@@ -1,0 +1,3 @@
+import { startTestPostgres } from './postgres.ts'
+
+await startTestPostgres()

@@ -1,0 +1,51 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pino from 'pino'
+import type { Test } from 'tap'
+import { buildApp } from '../../src/app.ts'
+import { type Config, loadConfig } from '../../src/config.ts'
+import { createDb, type Db, type Pool } from '../../src/database/connect.ts'
+import { startPublisher } from '../../src/mirror/publisher.ts'
+import { createServices } from '../../src/services.ts'
+import { type Api, createApi } from './api.ts'
+import { createTestDatabase, poolOf, type TestDatabase } from './postgres.ts'
+
+/** A server over a database and a folder of its own, spoken to over HTTP. */
+export interface TestServer extends Api {
+  db: Db
+  pool: Pool
+  database: TestDatabase
+  dataDir: string
+  config: Config
+  /** The lines that the server has logged. */
+  logged: Record<string, unknown>[]
+}
+
+/** Starts a server in this process for the life of a test; all of it is gone afterwards. */
+export async function startTestServer(
+  t: Test,
+  settings: Partial<Config> = {},
+): Promise<TestServer> {
+  const database = await createTestDatabase()
+  t.teardown(() => database.drop())
+  const dataDir = await mkdtemp(join(tmpdir(), 'deltaworks-data-'))
+  t.teardown(() => rm(dataDir, { recursive: true, force: true }))
+  const config = {
+    ...loadConfig({ DATA_DIR: dataDir, PORT: '0', MIRROR_POLL_MS: '100' }),
+    ...settings,
+  }
+  const logged: Record<string, unknown>[] = []
+  const log = pino({ level: 'info' }, { write: (line: string) => logged.push(JSON.parse(line)) })
+  const pool = poolOf(database.connection)
+  const db = createDb(pool)
+  t.teardown(() => db.destroy())
+  const { mirrorRoots, mirrorPollMs: pollMs } = config
+  const publisher = startPublisher({ db, mirrorRoots, pollMs, log })
+  t.teardown(() => publisher.stop())
+  const services = createServices(config, { pool, db, publisher })
+  const app = await buildApp({ config, services, log })
+  t.teardown(() => app.close())
+  const address = await app.listen({ host: config.host, port: 0 })
+  return { ...createApi(address), db, pool, database, dataDir, config, logged }
+}
