@@ -59,8 +59,8 @@ export function listResponse(description: string, schema: TSchema) {
 export function refusals(...codes: ProblemCode[]) {
   const byStatus: Record<number, ProblemCode[]> = {}
   for (const code of [...codes, ...everywhere]) {
-    const list = (byStatus[problems[code].status] ??= [])
-    if (!list.includes(code)) list.push(code)
+    const { status } = problems[code]
+    byStatus[status] = [...new Set([...(byStatus[status] ?? []), code])]
   }
   return Object.fromEntries(
     Object.entries(byStatus).map(([status, list]) => [

@@ -12,7 +12,9 @@ interface TestPostgres {
   connection: EmbeddedConnection
 }
 
-const record = new URL('../../.tap/postgres.json', import.meta.url)
+/** Where a test run notes its PostgreSQL; runs at the same time need records of their own. */
+const record =
+  process.env['DELTAWORKS_TEST_RECORD'] ?? new URL('../../.tap/postgres.json', import.meta.url)
 const template = 'deltaworks_template'
 const silent = { info() {}, warn() {}, error() {} }
 
