@@ -65,7 +65,7 @@ export const problems = {
   'version-conflict': {
     status: 409,
     title: 'The version is taken',
-    remedy: 'Read the table at `actual`, decide again, and commit with the next version.',
+    remedy: 'Read the table at `currentVersion`, decide again, and commit as version `actual`.',
   },
   'idempotency-in-progress': {
     status: 409,
@@ -138,11 +138,6 @@ export const problems = {
     title: 'The database is away',
     remedy:
       'Repeat after `Retry-After`. Whether a write took effect may be unknown: repeat it with its Idempotency-Key, or look first.',
-  },
-  'shutting-down': {
-    status: 503,
-    title: 'The server is stopping',
-    remedy: 'Repeat after `Retry-After`, at this server or another.',
   },
 } as const satisfies Record<string, { status: number; title: string; remedy: string }>
 

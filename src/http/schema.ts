@@ -81,7 +81,6 @@ const everywhere = [
   'header-too-large',
   'internal',
   'database-unavailable',
-  'shutting-down',
 ] as const
 
 /** A Delta long: 64-bit, exact also above 2^53. */
