@@ -137,3 +137,4 @@ export interface DB {
   mirrors: Mirrors;
   tables: Tables;
 }
+
