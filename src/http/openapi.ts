@@ -6,6 +6,7 @@ import { version } from '../version.ts'
 const tags = [
   { name: 'tables', description: 'Delta tables: create, look up, drop, bring back.' },
   { name: 'commits', description: 'Commit to a table, and read what was committed.' },
+  { name: 'snapshots', description: 'A table as it stands, or stood at a version or a time.' },
   { name: 'mirror', description: "Publishing of every commit to the table's own `_delta_log`." },
   { name: 'service', description: 'Health, metrics, version and this document.' },
 ]
