@@ -67,3 +67,4 @@ comment on column actions.key is 'appId of a txn, domain of a domainMetadata, em
 
 create unique index actions_current_key on actions (table_id, kind, key)
   where key is not null and superseded_version is null;
+create index actions_history_idx on actions (table_id, kind, key, version) where key is not null;

@@ -11,6 +11,7 @@ create table actions (
   constraint actions_pkey PRIMARY KEY (table_id, version, "position")
 );
 CREATE UNIQUE INDEX actions_current_key ON public.actions USING btree (table_id, kind, key) WHERE ((key IS NOT NULL) AND (superseded_version IS NULL));
+CREATE INDEX actions_history_idx ON public.actions USING btree (table_id, kind, key, version) WHERE (key IS NOT NULL);
 comment on column actions.key is 'appId of a txn, domain of a domainMetadata, empty for protocol and metaData; null when nothing replaces the action.';
 
 create table commits (

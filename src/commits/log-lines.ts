@@ -21,28 +21,30 @@ export function beforeVersion(version: number): LogRange['after'] {
 }
 
 /**
- * The next lines of a log, exactly as they stand in its files, at most `limit`. Read in the order of
- * commits_pkey, actions_pkey, files_pkey and files_removed_idx.
+ * The next lines of a log, exactly as they stand in its files, at most `limit`. Each branch reads no more than
+ * that, in the order of its index: commits_pkey, actions_pkey, files_pkey, files_removed_idx.
  */
 export async function listLogLines(db: Db, range: LogRange, limit: number): Promise<LogLine[]> {
   const { tableId, after, to } = range
   const from = sql`${after.version}, ${after.position}`
   const { rows } = await sql<LogLine>`
-    select version, position, line from (
-      select version, 0 as position, commit_info as line from commits
+    (select version, 0 as position, commit_info as line from commits
       where table_id = ${tableId}::uuid and version > ${after.version} and version <= ${to}
-      union all
-      select version, position, action from actions
+      order by version limit ${limit})
+    union all
+    (select version, position, action from actions
       where table_id = ${tableId}::uuid and (version, position) > (${from}) and version <= ${to}
-      union all
-      select added_version, added_position, add from files
+      order by version, position limit ${limit})
+    union all
+    (select added_version, added_position, add from files
       where table_id = ${tableId}::uuid and (added_version, added_position) > (${from})
         and added_version <= ${to} and add is not null
-      union all
-      select removed_version, removed_position, remove from files
+      order by added_version, added_position limit ${limit})
+    union all
+    (select removed_version, removed_position, remove from files
       where table_id = ${tableId}::uuid and (removed_version, removed_position) > (${from})
         and removed_version <= ${to} and remove is not null
-    ) as lines
+      order by removed_version, removed_position limit ${limit})
     order by version, position
     limit ${limit}`.execute(db)
   return rows

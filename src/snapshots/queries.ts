@@ -8,17 +8,28 @@ export interface ActionInForce {
   version: number
 }
 
-/** The protocol, the metadata, and the newest txn and domainMetadata of each key at a version. */
+/**
+ * The protocol, the metadata, and the newest txn and domainMetadata of each key at a version. What has ever been
+ * in force has a successor that still is, so the keys are those of actions_current_key. The rows are compared
+ * whole so that each action is the first to be met in actions_history_idx, and no other index can be taken.
+ */
 export async function listActionsInForce(
   db: Db,
   tableId: string,
   version: number,
 ): Promise<ActionInForce[]> {
   const { rows } = await sql<ActionInForce>`
-    select kind, action, version from actions
-    where table_id = ${tableId}::uuid and key is not null and version <= ${version}
-      and (superseded_version is null or superseded_version > ${version})
-    order by kind, key`.execute(db)
+    select a.kind, a.action, a.version
+    from actions c
+    join lateral (
+      select kind, key, action, version from actions
+      where table_id = c.table_id and key is not null
+        and (kind, key, version) <= (c.kind, c.key, ${version})
+      order by kind desc, key desc, version desc
+      limit 1
+    ) a on a.kind = c.kind and a.key = c.key
+    where c.table_id = ${tableId}::uuid and c.key is not null and c.superseded_version is null
+    order by c.kind, c.key`.execute(db)
   return rows
 }
 
