@@ -76,6 +76,7 @@ t.test(
     t.equal(columnMappingChangeFault(none, on('3')), undefined)
     t.equal(columnMappingChangeFault(on('3'), on('3')), undefined)
     t.equal(columnMappingChangeFault(on('3'), on('4')), undefined)
+    t.equal(columnMappingChangeFault(on(), on('1')), undefined)
     t.match(columnMappingChangeFault(none, id), /from none to id/)
     t.match(columnMappingChangeFault(id, on()), /from id to name/)
     t.match(columnMappingChangeFault(on(), none), /from name to none/)

@@ -1,5 +1,5 @@
 /** The rules of metaData actions (PROTOCOL.md, "Change Metadata"). */
-import type { ActionOf, Metadata } from '../actions.ts'
+import type { ActionOf, Metadata, Protocol } from '../actions.ts'
 import {
   type Configuration,
   columnMappingChangeFault,
@@ -11,7 +11,7 @@ import type { StructType } from '../data-types.ts'
 import { missingFeatures } from '../feature-needs.ts'
 import { checkPartitionColumns } from '../partitioning.ts'
 import { parseSchemaText } from '../schema.ts'
-import { partitionColumns } from '../table-state.ts'
+import { partitionColumns, type TableState } from '../table-state.ts'
 import { isStorableText, quoted } from '../text.ts'
 import type { Report } from '../violations.ts'
 import { checkLong, readBody } from './bodies.ts'
@@ -58,28 +58,27 @@ function checkFeatures(schema: StructType, configuration: Configuration, tell: C
 }
 
 /** Physical names: to rename a partition column under column mapping changes nothing in the files. */
-function partitioning(metadata: Metadata | undefined, commit: Commit): string | undefined {
-  if (!metadata || !commit.protocol) return undefined
-  const columns = partitionColumns(metadata, commit.protocol)
+function partitioning(metadata: Metadata, protocol: Protocol): string {
+  const columns = partitionColumns(metadata, protocol)
   return JSON.stringify(columns.map((column) => column.physicalName))
 }
 
-function removesEveryFile({ state, removes }: Commit): boolean {
+function removesEveryFile({ removes }: Commit, state: TableState): boolean {
   let removed = 0
   for (const [key, { vectorId }] of removes) {
-    if (state?.findLiveFile(key)?.deletionVectorId === vectorId) removed++
+    if (state.findLiveFile(key)?.deletionVectorId === vectorId) removed++
   }
-  return removed === (state?.numFiles ?? 0)
+  return removed === state.numFiles
 }
 
 function checkChange(metadata: Metadata, { commit, report }: CommitReport): void {
-  const { state } = commit
-  if (!state) return
+  const { state, protocol } = commit
+  if (!state || !protocol) return
   const before = state.metadata.configuration ?? {}
   const mapping = columnMappingChangeFault(before, metadata.configuration ?? {})
   if (mapping !== undefined) report('column-mapping-invalid', `metaData configuration: ${mapping}`)
-  const isSame = partitioning(state.metadata, commit) === partitioning(metadata, commit)
-  if (isSame || removesEveryFile(commit)) return
+  const isSame = partitioning(state.metadata, protocol) === partitioning(metadata, protocol)
+  if (isSame || removesEveryFile(commit, state)) return
   const message = `metaData partitionColumns can only change in a commit that removes every file; the table has ${state.numFiles}`
   report('partition-columns-changed', message)
 }
