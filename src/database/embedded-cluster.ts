@@ -2,12 +2,10 @@ import { mkdtemp, open, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { hasCode, isAlive } from './embedded-processes.ts'
-import { giveTo, type RunAs, spawnAs } from './embedded-user.ts'
+import { cannotRun, giveTo, type RunAs, spawnAs } from './embedded-user.ts'
 
 /** The superuser of an embedded cluster, and the only user it starts with. */
 export const EMBEDDED_USER = 'deltaworks'
-
-const INITDB_MS_MAX = 120_000
 
 interface NewCluster {
   folder: string
@@ -24,8 +22,8 @@ interface NewCluster {
  * Throws when the folder holds something else, belongs to another user, or `initdb` fails.
  */
 export async function createCluster(cluster: NewCluster): Promise<void> {
-  if (await isCluster(cluster.folder)) return
   await removeLeftovers(cluster.folder)
+  if (await isCluster(cluster.folder)) return
   const draft = await mkdtemp(`${cluster.folder}.init-${process.pid}-`)
   try {
     await giveTo(cluster.runAs, draft)
@@ -58,12 +56,14 @@ async function list(folder: string): Promise<string[]> {
   }
 }
 
+/** Removes what creators left that were killed at work; what we may not remove stays. */
 async function removeLeftovers(folder: string): Promise<void> {
   const prefix = `${basename(folder)}.init-`
   for (const entry of await readdir(dirname(folder))) {
-    const creator = Number.parseInt(entry.slice(prefix.length), 10)
-    if (!entry.startsWith(prefix) || isAlive(creator)) continue
-    await removeTree(join(dirname(folder), entry))
+    if (!entry.startsWith(prefix)) continue
+    const creator = /^(\d+)-/.exec(entry.slice(prefix.length))?.[1]
+    if (creator === undefined || isAlive(Number(creator))) continue
+    await removeTree(join(dirname(folder), entry)).catch(() => undefined)
   }
 }
 
@@ -88,10 +88,10 @@ async function runInitdb({ initdb, runAs, sync }: NewCluster, draft: string): Pr
       '--no-instructions',
       ...(sync ? [] : ['--no-sync']),
     ],
-    { stdio: ['ignore', 'ignore', 'pipe'], timeout: INITDB_MS_MAX },
+    { stdio: ['ignore', 'ignore', 'pipe'] },
   )
   const { promise: ended, resolve, reject } = Promise.withResolvers<number | null>()
-  child.once('error', reject).once('close', resolve)
+  child.once('error', (error) => reject(cannotRun(initdb, error))).once('close', resolve)
   const [messages, code] = await Promise.all([child.stderr ? text(child.stderr) : '', ended])
   if (code !== 0) throw new Error(`initdb could not create ${draft}: ${messages.trim()}`)
 }

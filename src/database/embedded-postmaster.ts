@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
 import { EMBEDDED_USER } from './embedded-cluster.ts'
 import { hasCode, isAlive, isPostmaster } from './embedded-processes.ts'
-import { giveTo, type RunAs, spawnAs } from './embedded-user.ts'
+import { cannotRun, giveTo, type RunAs, spawnAs } from './embedded-user.ts'
 
 /** Where a PostgreSQL server listens: the folder of its Unix socket, and the port in its name. */
 export interface Endpoint {
@@ -37,8 +37,7 @@ const RETRY_MS_MAX = 2_000
 const LOG_BYTES_MAX = 16 * 1024 * 1024
 const LOG_LINES_SHOWN = 20
 
-/** Refusals to start that end by themselves: another starter is at work, or a killed server's
- * processes are still leaving. */
+/** Refusals that pass: another starter is at work, or a killed server's processes still leave. */
 const PASSING_REFUSAL =
   /lock file ".*" (already exists|is empty)|pre-existing shared memory block .* is still in use/
 
@@ -205,7 +204,7 @@ async function start(cluster: Cluster, stalePid: number | undefined): Promise<La
       env: stalePid ? { PG_GRANDPARENT_PID: String(stalePid) } : {},
     })
     const launch: Launch = { child, logStart }
-    child.once('error', (error) => Object.assign(launch, { error }))
+    child.once('error', (error) => Object.assign(launch, { error: cannotRun(postgres, error) }))
     child.unref()
     return launch
   } finally {
@@ -224,7 +223,7 @@ async function rotateLog(path: string): Promise<void> {
 /** What a server that ended instead of starting said last; undefined while it has not ended. */
 async function findRefusal({ logPath }: Cluster, launch: Launch): Promise<string | undefined> {
   const { child, error, logStart } = launch
-  if (error) return error.message
+  if (error) throw error
   if (child.exitCode === null && child.signalCode === null) return undefined
   const said = (await readFile(logPath)).subarray(logStart).toString('utf8')
   const lines = said.trim().split('\n').slice(-LOG_LINES_SHOWN)

@@ -6,7 +6,10 @@ import { hasCode } from './embedded-processes.ts'
 
 /** Whom the database runs as when this process is root, which PostgreSQL refuses to run as. */
 export interface RunAs extends Account {
-  /** Lets the database through folders that are closed to its user. Linux only. */
+  /**
+   * Lets the database through folders that are closed to its user; with it, SQL of a superuser can
+   * read any file of the system, or with `dac_override` write it. Linux only.
+   */
   capability?: Capability
 }
 
@@ -19,7 +22,13 @@ export interface Account {
 type Capability = 'dac_read_search' | 'dac_override'
 
 /** Bits of the capability sets in `/proc/self/status`: linux/capability.h. */
-const CAPABILITY_BITS = { dac_override: 1n, dac_read_search: 2n, setpcap: 8n }
+const CAPABILITY_BITS = {
+  dac_override: 1n,
+  dac_read_search: 2n,
+  setgid: 6n,
+  setuid: 7n,
+  setpcap: 8n,
+}
 
 const SETPRIV = '/usr/bin/setpriv'
 
@@ -33,6 +42,12 @@ const ADVICE = 'Set DATABASE_URL to a PostgreSQL of your own, or run this server
  */
 export async function chooseRunAs(folder: string, postgres: string): Promise<RunAs | undefined> {
   if (process.getuid?.() !== 0) return undefined
+  const held = await effectiveCapabilities()
+  if (process.platform === 'linux' && !(held.has('setuid') && held.has('setgid'))) {
+    throw new Error(
+      `PostgreSQL refuses to run as root, and this process may not change its user. ${ADVICE}`,
+    )
+  }
   const account = await chooseAccount(folder)
   const mayRun = isAllowed(await stat(postgres), 0o5, account)
   if (mayRun && (await isReachable(postgres, account)) && (await isReachable(folder, account))) {
@@ -40,7 +55,6 @@ export async function chooseRunAs(folder: string, postgres: string): Promise<Run
   }
   // Executing a closed file, unlike passing a closed folder, takes more than dac_read_search.
   const enough: Capability[] = mayRun ? ['dac_read_search', 'dac_override'] : ['dac_override']
-  const held = await effectiveCapabilities()
   const capability = enough.find((name) => held.has(name))
   if (capability && held.has('setpcap') && existsSync(SETPRIV)) return { ...account, capability }
   throw new Error(
@@ -110,7 +124,10 @@ export async function giveTo(runAs: RunAs | undefined, path: string): Promise<vo
   }
 }
 
-/** Spawns a PostgreSQL program as that user, in a small environment of its own. */
+/**
+ * Spawns a PostgreSQL program as that user, in a small environment of its own. It may fail at once
+ * or by the event `error`, for which there is `cannotRun`.
+ */
 export function spawnAs(
   runAs: RunAs | undefined,
   command: [string, ...string[]],
@@ -119,7 +136,21 @@ export function spawnAs(
   const [program, ...args] = runAs?.capability ? [...setpriv(runAs), ...command] : command
   const account = runAs && !runAs.capability ? { uid: runAs.uid, gid: runAs.gid } : {}
   const env = { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC', ...options.env }
-  return spawn(program, args, { cwd: '/', ...options, ...account, env })
+  try {
+    return spawn(program, args, { cwd: '/', ...options, ...account, env })
+  } catch (error) {
+    throw cannotRun(command[0], error)
+  }
+}
+
+/** The error for a PostgreSQL program that the system refuses to run at all. */
+export function cannotRun(program: string, cause: unknown): Error {
+  return new Error(
+    `${program} does not run on this system (${cause instanceof Error ? cause.message : cause}). ` +
+      'On Linux it takes the GNU C library 2.27 or later. Set DATABASE_URL to a PostgreSQL of ' +
+      'your own.',
+    { cause },
+  )
 }
 
 /**

@@ -57,6 +57,7 @@ const SETTLED_MS = 30_000
 const PAUSE_MS_MIN = 100
 const PAUSE_MS_MAX = 30_000
 
+/** Sized for a machine of two processors. These stand above those in `postgresql.conf`. */
 const DEFAULT_SETTINGS = {
   listen_addresses: '',
   unix_socket_permissions: '0700',
@@ -70,6 +71,7 @@ const DEFAULT_SETTINGS = {
   timezone: 'UTC',
   log_timezone: 'UTC',
   log_checkpoints: 'off',
+  // Statements hold what users wrote: none of that in the log.
   log_min_error_statement: 'panic',
 }
 
@@ -84,8 +86,7 @@ const DEFAULT_SETTINGS = {
  */
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const cluster = await prepareCluster(options)
-  const first = await runPostmaster(cluster)
-  const { pid, host, port } = first
+  const { pid, host, port } = await runPostmaster(cluster)
   options.log.info({ pid, folder: cluster.folder }, 'embedded PostgreSQL is ready')
   const supervision = supervise({ ...cluster, endpoint: { host, port } }, pid, options.log)
   let stopping: Promise<void> | undefined

@@ -1,9 +1,11 @@
-import { readlink, symlink } from 'node:fs/promises'
+import { readdir, readlink, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { findBinaries, linkSharedLibraries } from '../../src/database/embedded-binaries.ts'
+import { createCluster } from '../../src/database/embedded-cluster.ts'
+import { makeScratch } from './embedded-scratch.ts'
 
-t.test('a platform without a PostgreSQL of ours is told of DATABASE_URL', async (t) => {
+t.test('a platform without a package leads to DATABASE_URL', async (t) => {
   await t.rejects(findBinaries('plan9-mips'), {
     message: /no embedded PostgreSQL for plan9-mips.*DATABASE_URL/,
   })
@@ -29,4 +31,14 @@ t.test('links that a skipped install script left out are made', async (t) => {
 
 t.test('a package without links needs none', async (t) => {
   await t.resolves(linkSharedLibraries(t.testdir({ native: {} })))
+})
+
+t.test('programs that this system cannot run lead to DATABASE_URL', async (t) => {
+  const { root, folder } = await makeScratch(t)
+  const initdb = join(root, 'initdb')
+  await writeFile(initdb, '#!/no/such/loader', { mode: 0o755 })
+  await t.rejects(createCluster({ folder, initdb, runAs: undefined, sync: false }), {
+    message: /initdb does not run on this system .* Set DATABASE_URL/,
+  })
+  t.same(await readdir(root), ['initdb'], 'and nothing is left behind')
 })

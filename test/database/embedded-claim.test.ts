@@ -15,6 +15,9 @@ const LOCK_KEYS = `${0x64656c74}, ${0x73657276}`
 const CLAIMANT = `from pg_locks join pg_stat_activity using (pid)
   where locktype = 'advisory' and granted`
 
+// Each test creates a database, which can take a second or two on a busy machine.
+t.setTimeout(120_000)
+
 t.test('a second server on the same folder is refused and told who has it', async (t) => {
   const { folder, spawnServer, ...scratch } = await makeScratch(t)
   const server = spawnServer({ task: 'claim' })

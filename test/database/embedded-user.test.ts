@@ -1,4 +1,14 @@
-import { chmod, chown, copyFile, mkdir, mkdtemp, rm, stat, symlink } from 'node:fs/promises'
+import {
+  chmod,
+  chown,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  rm,
+  stat,
+  symlink,
+} from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
@@ -92,6 +102,15 @@ t.test('root without capabilities is told what to do', linuxRootOnly, async (t) 
   })
 })
 
+t.test('root that may not change the user is told what to do', linuxRootOnly, async (t) => {
+  const { root, spawnServer } = await makeScratch(t)
+  const wrapper = ['setpriv', '--bounding-set=-setuid,-setgid', '--']
+  await t.rejects(spawnServer({ wrapper }).ready, {
+    message: /may not change its user. Set DATABASE_URL/,
+  })
+  t.same(await readdir(root), [])
+})
+
 t.test(
   'programs in closed folders, or closed themselves, find each other',
   linuxRootOnly,
@@ -102,8 +121,8 @@ t.test(
     await mkdir(dirname(copy))
     await copyFile(postgres, copy)
     await symlink(join(dirname(postgres), '..', 'lib'), join(root, 'lib'))
+    t.notOk((await chooseRunAs(folder, copy))?.capability, 'none is taken without need')
     const cases = [
-      { folderMode: 0o755, fileMode: 0o755, capability: undefined },
       { folderMode: 0o700, fileMode: 0o755, capability: 'dac_read_search' },
       { folderMode: 0o755, fileMode: 0o700, capability: 'dac_override' },
       { folderMode: 0o700, fileMode: 0o700, capability: 'dac_override' },

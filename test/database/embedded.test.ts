@@ -1,7 +1,7 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { readdir, readFile, stat, watch, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, stat, watch, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
@@ -12,6 +12,9 @@ import { gone, kill, makeScratch, postmasterPid, query } from './embedded-scratc
 
 const DIED = 'embedded PostgreSQL died and is started again'
 const BACK = 'embedded PostgreSQL is back'
+
+// Each test creates a database, which can take a second or two on a busy machine.
+t.setTimeout(120_000)
 
 t.test('an empty folder becomes a private PostgreSQL 18', async (t) => {
   const { root, folder, start } = await makeScratch(t)
@@ -154,6 +157,15 @@ t.test('a kill in the middle of initdb does no harm', async (t) => {
   t.same((await readdir(root)).sort(), ['postgres', 'postgres.log'])
 })
 
+t.test('leftovers of a killed initdb go, and nothing else', async (t) => {
+  const { root, start } = await makeScratch(t)
+  const { pid: dead } = spawnSync('true')
+  const entries = [`postgres.init-${dead}-a1`, `postgres.init-${process.pid}-a1`, 'postgres.init-x']
+  await Promise.all(entries.map((entry) => mkdir(join(root, entry))))
+  await start()
+  t.same((await readdir(root)).sort(), [...entries.slice(1), 'postgres', 'postgres.log'].sort())
+})
+
 t.test('a stale pid file is no hindrance, even when the process id lives again', async (t) => {
   const { folder, killAtEnd, start } = await makeScratch(t)
   const first = await start()
@@ -197,7 +209,8 @@ t.test('a database that refuses to start says why', async (t) => {
 
 t.test('a zombie is dead', { skip: process.platform !== 'linux' && 'Linux only' }, async (t) => {
   const { killAtEnd } = await makeScratch(t)
-  const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'])
+  // The shell becomes a program that does not collect its dead children before it has one.
+  const parent = spawn('sh', ['-c', 'sleep 0.1 & echo $!; exec sleep 60'])
   killAtEnd(parent)
   const [chunk] = await once(parent.stdout, 'data')
   const zombie = Number(chunk)
