@@ -1,7 +1,8 @@
-import { constants } from 'node:fs'
-import { type FileHandle, link, mkdir, open, unlink, utimes } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { type FileHandle, link, mkdir, open, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { commitFileName } from '../delta/log-files.ts'
+import { resolveLocation } from '../tables/location.ts'
 
 /** The log file of one version while it is written, out of every reader's sight. */
 export interface PendingLogFile {
@@ -15,44 +16,65 @@ export interface PendingLogFile {
   discard: () => Promise<void>
 }
 
-/** Opens the `_delta_log` of a table, which is made if it is not there; answers its path. */
-export async function openLogFolder(location: string): Promise<string> {
-  const folder = join(location, '_delta_log')
+/**
+ * Opens the `_delta_log` of a table, which is made if it is not there; answers its path, links resolved. Throws
+ * `location-not-allowed` when it does not lie below one of `roots`.
+ */
+export async function openLogFolder(location: string, roots: readonly string[]): Promise<string> {
+  const folder = await resolveLocation(join(location, '_delta_log'), roots)
   await mkdir(folder, { recursive: true })
   return folder
 }
 
 /**
- * Begins the log file of a version. Its temporary name begins with a dot, which readers of Delta logs pass
- * over, and is the same at each attempt, so that what a crash leaves behind is overwritten by the next.
+ * Readers of Delta logs pass over names that begin with a dot. Each attempt has a name of its own: a publisher
+ * that lost its lock without knowing yet shares no file with the one that has it now.
  */
+function temporaryName(version: number): string {
+  return `.deltaworks-${commitFileName(version)}-${randomUUID()}.tmp`
+}
+
+const temporaryPattern = /^\.deltaworks-\d{20}\.json-[0-9a-f-]{36}\.tmp$/
+
+/** Removes what publishers left that were stopped halfway. Only for who holds the mirror's lock. */
+export async function sweepLogFolder(folder: string): Promise<void> {
+  const leftovers = (await readdir(folder)).filter((name) => temporaryPattern.test(name))
+  await Promise.all(leftovers.map((name) => rm(join(folder, name), { force: true })))
+}
+
+/** Begins the log file of a version. */
 export async function beginLogFile(folder: string, version: number): Promise<PendingLogFile> {
-  const name = commitFileName(version)
-  const path = join(folder, name)
-  const temporary = join(folder, `.${name}.tmp`)
-  const { O_CREAT, O_TRUNC, O_WRONLY, O_NOFOLLOW } = constants
-  const file = await open(temporary, O_CREAT | O_TRUNC | O_WRONLY | O_NOFOLLOW, 0o644)
+  const path = join(folder, commitFileName(version))
+  const temporary = join(folder, temporaryName(version))
+  const file = await open(temporary, 'wx', 0o644)
+  async function discard(): Promise<void> {
+    await file.close()
+    // If this fails, the next sweep removes it.
+    await rm(temporary, { force: true }).catch(() => {})
+  }
   return {
     append: (text) => file.writeFile(text),
     publish: async (inCommitTimestamp) => {
-      await file.sync()
-      await file.close()
-      // Readers that do not know in-commit timestamps take the time of the file.
-      await utimes(temporary, inCommitTimestamp / 1000, inCommitTimestamp / 1000)
       try {
-        await link(temporary, path)
-        return 'published'
-      } catch (error) {
-        if (!isTaken(error)) throw error
-        return (await haveSameBytes(temporary, path)) ? 'published' : 'forked'
+        // Readers that do not know in-commit timestamps take the time of the file.
+        await file.utimes(inCommitTimestamp / 1000, inCommitTimestamp / 1000)
+        await file.sync()
+        return await putIfAbsent(temporary, path)
       } finally {
-        await unlink(temporary)
+        await discard()
       }
     },
-    discard: async () => {
-      await file.close()
-      await unlink(temporary)
-    },
+    discard,
+  }
+}
+
+async function putIfAbsent(temporary: string, path: string): Promise<'published' | 'forked'> {
+  try {
+    await link(temporary, path)
+    return 'published'
+  } catch (error) {
+    if (!isTaken(error)) throw error
+    return (await haveSameBytes(temporary, path)) ? 'published' : 'forked'
   }
 }
 

@@ -6,14 +6,14 @@ export class ForkError extends Error {
   override readonly name = 'ForkError'
 }
 
-/** Turns the lines of a log, as they come, into its files, one a version. */
-export interface LogWriter {
+/** Turns the lines of a log, as they come, into its files, one a version. Disposing drops a half-written one. */
+export interface LogWriter extends AsyncDisposable {
   /** Takes the next lines. Throws when a file cannot be written, or `ForkError`. */
   write: (lines: readonly LogLine[]) => Promise<void>
   /** Publishes the last version begun: no more lines of it will come. */
   finish: () => Promise<void>
-  /** Makes what was published safe, drops what was not, and answers the newest version published, if any. */
-  close: () => Promise<number | undefined>
+  /** Makes what was published safe, and answers the newest version published, if any. */
+  sync: () => Promise<number | undefined>
 }
 
 interface OpenVersion {
@@ -51,10 +51,12 @@ export function openLogWriter(folder: string): LogWriter {
       }
     },
     finish: publishOpen,
-    async close() {
-      await open?.file.discard()
+    async sync() {
       if (published !== undefined) await syncLogFolder(folder)
       return published
+    },
+    async [Symbol.asyncDispose]() {
+      await open?.file.discard()
     },
   }
 }

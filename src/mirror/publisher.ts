@@ -1,12 +1,15 @@
 import type { Db } from '../database/connect.ts'
 import { type Published, publishTable } from './publish-table.ts'
-import { listTablesBehind } from './queries.ts'
+import { findBacklog } from './queries.ts'
 
 /** Publishes commits in the background: at once when told of them, and by looking from time to time. */
 export interface Publisher {
   /** Tells of tables that have new commits. */
   wake: (tableIds: readonly string[]) => void
-  /** How far the mirror was behind at the last look: tables, and milliseconds of the oldest commit waiting. */
+  /**
+   * How far the mirror was behind at the last look: tables, and milliseconds since the oldest commit that waits,
+   * forks aside.
+   */
   behind: () => { tables: number; lagMs: number }
   /** Ends the work under way and begins no more. */
   stop: () => Promise<void>
@@ -20,12 +23,14 @@ export interface PublisherOptions {
 }
 
 const tablesAtOnceMax = 4
-const tablesBehindMax = 1000
+const tablesDueMax = 1000
 
 export function startPublisher(options: PublisherOptions): Publisher {
   const { db, mirrorRoots, pollMs, log } = options
   const due = new Set<string>()
   const active = new Map<string, Promise<void>>()
+  /** Tables whose folder holds nothing half done, as far as this publisher has seen to it. */
+  const swept = new Set<string>()
   let behind = { tables: 0, lagMs: 0 }
   let stopped = false
 
@@ -44,29 +49,38 @@ export function startPublisher(options: PublisherOptions): Publisher {
 
   async function publish(tableId: string): Promise<void> {
     try {
-      const result: Published = await publishTable(db, tableId, mirrorRoots)
-      if (result.kind === 'published' && result.more) due.add(tableId)
-      if (result.kind === 'forked' || result.kind === 'failed') {
+      const sweep = !swept.has(tableId)
+      const result: Published = await publishTable(db, { tableId, mirrorRoots, sweep })
+      if (result.kind === 'published') {
+        swept.add(tableId)
+        if (result.more) due.add(tableId)
+      } else if (result.kind !== 'idle') {
+        swept.delete(tableId)
         log.warn({ tableId, ...result }, 'a table could not be published')
       }
     } catch (err) {
+      swept.delete(tableId)
       log.warn({ tableId, err }, 'the mirror could not reach the database')
     }
   }
 
   async function poll(): Promise<void> {
     try {
-      const tables = await listTablesBehind(db, tablesBehindMax)
-      behind = { tables: tables.length, lagMs: Math.max(0, tables[0]?.lagMs ?? 0) }
-      for (const table of tables) if (table.due) due.add(table.tableId)
+      const backlog = await findBacklog(db, tablesDueMax)
+      behind = { tables: backlog.tables, lagMs: Math.max(0, backlog.lagMs) }
+      for (const tableId of backlog.due) due.add(tableId)
       pump()
     } catch (err) {
       log.warn({ err }, 'the mirror could not reach the database')
     }
-    if (!stopped) timer = setTimeout(() => void poll(), pollMs)
+    if (!stopped) timer = setTimeout(look, pollMs)
   }
 
-  let timer = setTimeout(() => void poll(), 0)
+  const look = () => {
+    polling = poll()
+  }
+  let polling: Promise<void> | undefined
+  let timer = setTimeout(look, 0)
   return {
     wake(tableIds) {
       for (const tableId of tableIds) due.add(tableId)
@@ -76,7 +90,7 @@ export function startPublisher(options: PublisherOptions): Publisher {
     async stop() {
       stopped = true
       clearTimeout(timer)
-      await Promise.all(active.values())
+      await Promise.all([polling, ...active.values()])
     },
   }
 }

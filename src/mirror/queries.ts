@@ -56,26 +56,35 @@ export async function recordFork(tx: Tx, tableId: string, error: string): Promis
     where table_id = ${tableId}::uuid`.execute(tx)
 }
 
-/** A table whose newest commits are not all published. */
-export interface TableBehind {
-  tableId: string
-  /** Milliseconds since the oldest commit that is not published. */
+/** What waits to be published. */
+export interface Backlog {
+  /** Tables whose newest commits are not all published. */
+  tables: number
+  /** Milliseconds since the oldest commit that waits, forks aside: those wait for a person. */
   lagMs: number
-  due: boolean
+  /** The tables to be published now, the longest waiting first. */
+  due: string[]
 }
 
-/** The tables that are behind, the longest waiting first. */
-export async function listTablesBehind(db: Db, limit: number): Promise<TableBehind[]> {
-  const { rows } = await sql<TableBehind>`
-    select m.table_id as "tableId",
-      extract(epoch from clock_timestamp() - c.committed_at)::float8 * 1000 as "lagMs",
-      m.state <> 'forked' and (m.next_retry_at is null or m.next_retry_at <= clock_timestamp())
-        as due
-    from mirrors m
-    join tables t on t.id = m.table_id
-    join commits c on c.table_id = m.table_id and c.version = m.published_version + 1
-    where m.published_version < t.version
-    order by c.committed_at
-    limit ${limit}`.execute(db)
-  return rows
+/** Looks up what waits to be published; of the tables that are due at most `limit`. */
+export async function findBacklog(db: Db, limit: number): Promise<Backlog> {
+  const { rows } = await sql<Backlog>`
+    with behind as (
+      select m.table_id, m.state <> 'forked' as waits, c.committed_at,
+        m.next_retry_at is null or m.next_retry_at <= clock_timestamp() as due
+      from mirrors m
+      join tables t on t.id = m.table_id
+      join commits c on c.table_id = m.table_id and c.version = m.published_version + 1
+      where m.published_version < t.version
+    )
+    select count(*) as tables,
+      coalesce(extract(epoch from clock_timestamp() - min(committed_at) filter (where waits)), 0)
+        ::float8 * 1000 as "lagMs",
+      array(
+        select table_id::text from behind where waits and due order by committed_at limit ${limit}
+      ) as due
+    from behind`.execute(db)
+  const [backlog] = rows
+  if (backlog === undefined) throw new Error('a query without groups answers one row')
+  return backlog
 }
