@@ -2,16 +2,17 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } 
 import { type CommitRoutesContext, commitRoutes } from './commits/routes.ts'
 import type { Config } from './config.ts'
 import { installBodies } from './http/body.ts'
+import { connectionOptions, installConnections } from './http/connections.ts'
+import { installDrain } from './http/drain.ts'
 import { type Checks, installService } from './http/health.ts'
 import { installMethodNotAllowed } from './http/method-not-allowed.ts'
 import { type Gauges, installMetrics, type Metrics } from './http/metrics.ts'
 import { installOpenApi } from './http/openapi.ts'
-import { answerBrokenRequest, installProblems, sendProblem } from './http/problem-rendering.ts'
+import { answerBadAddress, installProblems } from './http/problem-rendering.ts'
 import { installRequestLog, requestIdOf } from './http/request-log.ts'
 import { namedSchemas } from './http/schema.ts'
-import { strictBodies } from './http/validation.ts'
+import { installStrictQueries, strictBodies } from './http/validation.ts'
 import { mirrorRoutes } from './mirror/routes.ts'
-import { Problem } from './problems.ts'
 import { snapshotRoutes } from './snapshots/routes.ts'
 import type { CatalogContext } from './tables/create-table.ts'
 import { tableRoutes } from './tables/routes.ts'
@@ -36,23 +37,19 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: requestIdOf,
     bodyLimit: config.bodyBytesMax,
-    requestTimeout: config.requestMsMax,
-    routerOptions: { maxParamLength: 1000, ignoreDuplicateSlashes: false },
+    ...connectionOptions(config.requestMsMax, log),
+    routerOptions: { maxParamLength: 1000, ignoreTrailingSlash: true },
     schemaController: strictBodies(),
     serializerOpts: { ajv: { strict: false } },
-    clientErrorHandler: answerBrokenRequest,
-    frameworkErrors: (_error, request, reply) => {
-      void sendProblem(
-        request as never,
-        reply as never,
-        new Problem('invalid-request', 'The address is not well percent-encoded, or too long.'),
-      )
-    },
+    frameworkErrors: answerBadAddress,
     return503OnClosing: false,
   })
+  installDrain(app)
   installRequestLog(app)
+  installConnections(app)
   installProblems(app)
   installBodies(app)
+  installStrictQueries(app)
   const otherMethods = installMethodNotAllowed(app)
   for (const schema of namedSchemas) app.addSchema(schema)
   await installOpenApi(app)

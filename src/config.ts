@@ -2,8 +2,14 @@ import { isAbsolute, resolve } from 'node:path'
 import Type, { type Static, type TObject } from 'typebox'
 import Value from 'typebox/value'
 
-const positive = (fallback: number, description: string) =>
-  Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, default: fallback, description })
+const integerUpTo = (maximum: number) => (fallback: number, description: string) =>
+  Type.Integer({ minimum: 1, maximum, default: fallback, description })
+
+const count = integerUpTo(Number.MAX_SAFE_INTEGER)
+/** Up to what the timers of Node and PostgreSQL take. */
+const wait = integerUpTo(2 ** 31 - 1)
+/** Up to a hundred years, which PostgreSQL's dates take. */
+const age = integerUpTo(100 * 365 * 86_400_000)
 
 /** Every setting, its default and its meaning; `.env.example` lists the same, and a test keeps it so. */
 export const ConfigSchema = Type.Object({
@@ -20,9 +26,9 @@ export const ConfigSchema = Type.Object({
       description: 'PostgreSQL to use. Without it an embedded PostgreSQL runs in DATA_DIR.',
     }),
   ),
-  DATABASE_POOL_MAX: positive(10, 'Connections to PostgreSQL at most.'),
-  DATABASE_WAIT_MS_MAX: positive(5_000, 'Wait for a connection or a row lock at most.'),
-  DATABASE_STATEMENT_MS_MAX: positive(60_000, 'Time that one SQL statement may take at most.'),
+  DATABASE_POOL_MAX: count(10, 'Connections to PostgreSQL at most.'),
+  DATABASE_WAIT_MS_MAX: wait(5_000, 'Wait for a connection or a row lock at most.'),
+  DATABASE_STATEMENT_MS_MAX: wait(60_000, 'Time that one SQL statement may take at most.'),
   DATA_DIR: Type.String({
     minLength: 1,
     default: './data',
@@ -35,20 +41,20 @@ export const ConfigSchema = Type.Object({
         'Absolute folders, separated by ":", that tables may lie in. Default: DATA_DIR/tables.',
     }),
   ),
-  MIRROR_POLL_MS: positive(1_000, 'Time between two looks for commits that wait to be published.'),
-  MIRROR_LAG_MS_MAX: positive(60_000, 'Lag of the mirror beyond which the server is not ready.'),
+  MIRROR_POLL_MS: wait(1_000, 'Time between two looks for commits that wait to be published.'),
+  MIRROR_LAG_MS_MAX: wait(60_000, 'Lag of the mirror beyond which the server is not ready.'),
   LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
     type: 'string',
     default: 'info',
     description: 'Least level that is logged.',
   }),
-  BODY_BYTES_MAX: positive(64 * 1024 * 1024, 'Size of a request body at most.'),
-  ACTIONS_MAX: positive(100_000, 'Actions in one commit at most.'),
-  BATCH_ACTIONS_MAX: positive(20_000, 'Actions in one batch of commits at which it is closed.'),
-  QUEUE_COMMITS_MAX: positive(10_000, 'Commits waiting for their batch at most; more get 429.'),
-  IDEMPOTENCY_RETENTION_MS: positive(86_400_000, 'Time for which an Idempotency-Key is kept.'),
-  REQUEST_MS_MAX: positive(120_000, 'Time in which a request must have arrived whole.'),
-  SHUTDOWN_MS_MAX: positive(30_000, 'Time that requests under way get to finish at a stop.'),
+  BODY_BYTES_MAX: count(64 * 1024 * 1024, 'Size of a request body at most.'),
+  ACTIONS_MAX: count(100_000, 'Actions in one commit at most.'),
+  BATCH_ACTIONS_MAX: count(20_000, 'Actions in one batch of commits at which it is closed.'),
+  QUEUE_COMMITS_MAX: count(10_000, 'Commits waiting for their batch at most; more get 429.'),
+  IDEMPOTENCY_RETENTION_MS: age(86_400_000, 'Time for which an Idempotency-Key is kept.'),
+  REQUEST_MS_MAX: wait(120_000, 'Time in which a request must have arrived whole.'),
+  SHUTDOWN_MS_MAX: wait(30_000, 'Time that requests under way get to finish at a stop.'),
 })
 
 export interface Config {
@@ -94,8 +100,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     if (text === undefined || text === '') continue
     const value = 'type' in schema && schema.type === 'integer' ? toInteger(text) : text
     given[name] = value
-    if (!Value.Check(schema, value))
-      faults.push(`${name} ${expectation(schema)}${shown(name, text)}`)
+    const isRight = Value.Check(schema, value) && (name !== 'DATABASE_URL' || isDatabaseUrl(text))
+    if (!isRight) faults.push(`${name} ${expectation(schema)}${shown(name, text)}`)
   }
   const values = Value.Default(ConfigSchema, given) as Static<typeof ConfigSchema>
   const dataDir = resolve(values.DATA_DIR)
@@ -126,6 +132,13 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   })
 }
 
+/** Whether the URL can be read, and as it was meant: a password with a bare "/" or "?" ends up in the path. */
+function isDatabaseUrl(text: string): boolean {
+  // Without a host the URL means a socket of this machine.
+  const url = URL.parse(text) ?? URL.parse(text.replace('@/', '@localhost/'))
+  return url !== null && !`${url.pathname}${url.search}${url.hash}`.includes('@')
+}
+
 function toInteger(text: string): number | string {
   return /^-?\d{1,16}$/.test(text) ? Number(text) : text
 }
@@ -146,7 +159,7 @@ function expectation(schema: object): string {
   if (values !== undefined) return `must be one of ${values.join(', ')}`
   return pattern === undefined
     ? 'must not be empty'
-    : 'must begin with postgres:// or postgresql://'
+    : 'must be a URL like postgres://user:password@host:5432/database, with / ? # @ % in the password percent-encoded'
 }
 
 /** The database URL holds a password, so its value is never shown. */

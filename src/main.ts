@@ -2,9 +2,8 @@
 import { parseArgs } from 'node:util'
 import pino, { type Logger } from 'pino'
 import { type Config, ConfigError, loadConfig } from './config.ts'
-import { DataDirInUse } from './database/embedded-claim.ts'
 import { describeApi } from './describe-api.ts'
-import { migrateDatabase, openDatabase, startServer } from './server.ts'
+import { migrateDatabase, openDatabase, StartError, startServer } from './server.ts'
 import { version } from './version.ts'
 
 const help = `Deltaworks ${version} keeps a data pipeline's writes to Delta Lake tables safe.
@@ -107,7 +106,7 @@ try {
 } catch (error) {
   const isUsage = error instanceof UsageError || error instanceof ConfigError
   const { message, stack } = error as Error
-  const isPlain = isUsage || error instanceof DataDirInUse
+  const isPlain = isUsage || error instanceof StartError
   process.stderr.write(`${isPlain ? message : stack}\n`)
   if (error instanceof UsageError) process.stderr.write('See deltaworks --help.\n')
   process.exitCode = isUsage ? 2 : 1

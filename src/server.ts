@@ -14,8 +14,13 @@ import { createServices } from './services.ts'
 export interface RunningServer {
   /** Such as `http://127.0.0.1:8080`. */
   address: string
-  /** Finishes the requests under way, then stops all that was started. Idempotent. */
+  /** Finishes the requests under way, then stops all that was started. */
   stop: () => Promise<void>
+}
+
+/** Why the server cannot start, in words for its operator. */
+export class StartError extends Error {
+  override readonly name = 'StartError'
 }
 
 /** A PostgreSQL to work with, and how to let go of it. */
@@ -24,20 +29,48 @@ interface OpenDatabase {
   close: () => Promise<void>
 }
 
-/** Starts all that serves: the database where it is embedded, its schema, the mirror, the HTTP server. */
+/**
+ * Starts all that serves: the database where it is embedded, its schema, the mirror, the HTTP server. Throws
+ * `StartError`, with nothing left running. `onFatal` is told when it can no longer go on and must be stopped.
+ */
 export async function startServer(
   config: Config,
   log: Logger,
   onFatal: (error: Error) => void,
 ): Promise<RunningServer> {
+  await using started = new AsyncDisposableStack()
   const database = await openDatabase(config, log, onFatal)
-  try {
-    await migrateDatabase(config, database.connection, log)
-    return await serve(config, database, log)
-  } catch (error) {
-    await database.close()
-    throw error
-  }
+  started.defer(database.close)
+  await migrateDatabase(config, database.connection, log)
+  const pool = createPool({
+    connection: database.connection,
+    max: config.databasePoolMax,
+    waitMsMax: config.databaseWaitMsMax,
+    lockMsMax: config.databaseWaitMsMax,
+    statementMsMax: config.databaseStatementMsMax,
+    onError: (err) => log.warn({ err }, 'a connection to PostgreSQL was lost'),
+  })
+  const db = createDb(pool)
+  started.defer(() => db.destroy())
+  const { mirrorRoots, mirrorPollMs: pollMs, idempotencyRetentionMs: retentionMs } = config
+  const publisher = startPublisher({ db, mirrorRoots, pollMs, log })
+  started.defer(publisher.stop)
+  const sweeper = startSweeper({ db, retentionMs, log })
+  started.defer(sweeper.stop)
+  const services = createServices(config, { pool, db, publisher })
+  started.defer(services.committer.idle)
+  const app = await buildApp({ config, services, log })
+  started.defer(async () => {
+    const overdue = setTimeout(() => app.server.closeAllConnections(), config.shutdownMsMax)
+    await app.close()
+    clearTimeout(overdue)
+  })
+  const { host, port } = config
+  const address = await orStartError(`The server cannot listen on ${host}, port ${port}`, () =>
+    app.listen({ host, port }),
+  )
+  const running = started.move()
+  return { address, stop: () => running.disposeAsync() }
 }
 
 /** The database that the configuration names, or the embedded one, held for this server alone. */
@@ -49,29 +82,32 @@ export async function openDatabase(
   if (config.databaseUrl !== undefined) {
     return { connection: { connectionString: config.databaseUrl }, close: async () => {} }
   }
-  const embedded = await startEmbeddedPostgres({ folder: join(config.dataDir, 'postgres'), log })
+  const { dataDir } = config
+  const embedded = await orStartError('The embedded PostgreSQL cannot be used', () =>
+    startEmbeddedPostgres({ folder: join(dataDir, 'postgres'), log }),
+  )
   const { connection } = embedded
+  let isOurs = true
+  const onLost = (error: Error) => {
+    isOurs = false
+    onFatal(error)
+  }
   try {
-    const claim = await claimEmbeddedPostgres({
-      connection,
-      dataDir: config.dataDir,
-      log,
-      onLost: onFatal,
-    })
+    const claim = await claimEmbeddedPostgres({ connection, dataDir, log, onLost })
     const close = async () => {
       await claim.release()
-      await embedded.stop()
+      await (isOurs ? embedded.stop() : embedded.leave())
     }
     return { connection, close }
   } catch (error) {
     await embedded.leave()
-    throw error
+    throw new StartError(reasonOf(error), { cause: error })
   }
 }
 
 const migrationMsMax = 600_000
 
-/** Brings the schema of the database up to date. */
+/** Brings the schema of the database up to date. Throws `StartError`. */
 export async function migrateDatabase(
   config: Config,
   connection: Connection,
@@ -87,50 +123,26 @@ export async function migrateDatabase(
   })
   const db = createDb(pool)
   try {
-    const applied = await migrate(db)
+    await orStartError('PostgreSQL cannot be reached', () => pool.query('select'))
+    const applied = await orStartError('The schema of the database cannot be used', () =>
+      migrate(db),
+    )
     if (applied.length > 0) log.info({ applied }, 'the schema was brought up to date')
   } finally {
     await db.destroy()
   }
 }
 
-async function serve(config: Config, database: OpenDatabase, log: Logger): Promise<RunningServer> {
-  const pool = createPool({
-    connection: database.connection,
-    max: config.databasePoolMax,
-    waitMsMax: config.databaseWaitMsMax,
-    lockMsMax: config.databaseWaitMsMax,
-    statementMsMax: config.databaseStatementMsMax,
-    onError: (err) => log.warn({ err }, 'a connection to PostgreSQL was lost'),
-  })
-  const db = createDb(pool)
-  const publisher = startPublisher({
-    db,
-    mirrorRoots: config.mirrorRoots,
-    pollMs: config.mirrorPollMs,
-    log,
-  })
-  const sweeper = startSweeper({ db, retentionMs: config.idempotencyRetentionMs, log })
-  const services = createServices(config, { pool, db, publisher })
-  const app = await buildApp({ config, services, log })
-  const address = await app.listen({ host: config.host, port: config.port })
-
-  async function stop(): Promise<void> {
-    const overdue = setTimeout(() => app.server.closeAllConnections(), config.shutdownMsMax)
-    await app.close()
-    clearTimeout(overdue)
-    sweeper.stop()
-    await publisher.stop()
-    await db.destroy()
-    await database.close()
+async function orStartError<Result>(failure: string, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work()
+  } catch (error) {
+    throw new StartError(`${failure}: ${reasonOf(error)}`, { cause: error })
   }
+}
 
-  let stopping: Promise<void> | undefined
-  return {
-    address,
-    stop: () => {
-      stopping ??= stop()
-      return stopping
-    },
-  }
+/** Where a name has several addresses and none answers, the error is one for each and says nothing itself. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(reasonOf).join('; ')
+  return error instanceof Error ? error.message : String(error)
 }

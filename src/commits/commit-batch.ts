@@ -3,7 +3,7 @@ import { inTransaction } from '../database/transaction.ts'
 import { fileKeysOf } from '../delta/paths.ts'
 import { claimKeys, findAnswers, insertAnswers, keysOf } from '../idempotency/queries.ts'
 import type { Outcome } from '../idempotency/rules.ts'
-import type { Problem } from '../problems.ts'
+import { Problem } from '../problems.ts'
 import { lockHeads, updateHeads } from '../tables/queries.ts'
 import { judgeBatch } from './judge.ts'
 import {
@@ -26,16 +26,18 @@ export interface BatchResult {
 
 /**
  * Commits a batch of units in one PostgreSQL transaction: lock, read, judge, write. The number of statements
- * does not depend on the number of units, files or tables.
+ * does not depend on the number of units, files or tables. When it throws nothing was committed, except when it
+ * throws a `Problem`: then the database was asked to commit and its answer was lost.
  */
-export function commitBatch(
+export async function commitBatch(
   db: Db,
   units: readonly Unit[],
   { idempotencyRetentionMs }: { idempotencyRetentionMs: number },
 ): Promise<BatchResult> {
   const parts = units.flatMap((unit) => unit.parts)
   const keys = keysOf(units.map((unit) => unit.idempotent))
-  return inTransaction(db, async (tx) => {
+  let isCommitting = false
+  const work = inTransaction(db, async (tx) => {
     const busy = await claimKeys(tx, keys)
     const { heads, now } = await lockHeads(tx, [...new Set(parts.map((part) => part.table))])
     const kept = await findAnswers(tx, keys, idempotencyRetentionMs)
@@ -48,8 +50,25 @@ export function commitBatch(
       { busy, kept },
     )
     await write(tx, writes)
+    isCommitting = true
     return { outcomes, changedTables: writes.heads.map((head) => head.id) }
   })
+  return work.catch((error) => {
+    throw isCommitting && !isRefusal(error) ? inDoubt(error) : error
+  })
+}
+
+/** An error that ends a transaction but not its session comes from a database that did not commit. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && 'severity' in error && error.severity === 'ERROR'
+}
+
+function inDoubt(cause: unknown): Problem {
+  return new Problem(
+    'database-unavailable',
+    'PostgreSQL went away during the commit, and whether it took effect is not known. Repeat it with its Idempotency-Key, or look first.',
+    { headers: { 'retry-after': '1' }, cause },
+  )
 }
 
 /** The places of the tables that the verdicts depend on: files named, and versions expected but taken. */

@@ -14,6 +14,8 @@ export interface Committer {
   submit: (unit: Unit) => Promise<Outcome>
   /** Units that wait for their batch. */
   waiting: () => number
+  /** Settles when every unit that was submitted has its answer, also those whose caller has gone. */
+  idle: () => Promise<void>
 }
 
 export interface CommitterOptions {
@@ -49,21 +51,21 @@ const batchUnitsMax = 1000
 /** While one batch is in flight the next one gathers, so batches grow with the load. */
 export function createCommitter(options: CommitterOptions): Committer {
   const queue: Waiting[] = []
-  let running = false
+  let running: Promise<void> | undefined
 
   async function run(): Promise<void> {
-    running = true
     while (queue.length > 0) await settle(takeBatch(queue, options.batchActionsMax), options)
-    running = false
+    running = undefined
   }
 
   return {
     waiting: () => queue.length,
+    idle: async () => running,
     submit: (unit) =>
       new Promise((resolve, reject) => {
         if (queue.length >= options.queueCommitsMax) return reject(tooManyWaiting(queue.length))
         queue.push({ unit, submitted: performance.now(), resolve, reject })
-        if (!running) void run()
+        running ??= run()
       }),
   }
 }
@@ -93,8 +95,10 @@ async function settle(batch: readonly Waiting[], options: CommitterOptions): Pro
     })
     answer(batch, result)
   } catch (error) {
-    // Unless the database is away or busy, the fault may be one unit's, so each gets a batch of its own.
-    if (batch.length > 1 && toProblem(error) === undefined) {
+    // Unless the database is away or busy, the fault may be one unit's, so each gets a batch of its own. What was
+    // perhaps committed is not tried again.
+    const mayTryAgain = !(error instanceof Problem) && toProblem(error) === undefined
+    if (batch.length > 1 && mayTryAgain) {
       for (const one of batch) await settle([one], options)
     } else {
       for (const { reject } of batch) reject(error)

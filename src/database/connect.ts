@@ -63,7 +63,10 @@ export function createPool(options: PoolOptions): Pool {
     keepAlive: true,
     types: { getTypeParser: (type: number) => parserOf(type) } as pg.CustomTypesConfig,
   })
-  pool.on('error', onError)
+  // A query that is under way tells of the loss itself, but without a listener the process would end.
+  pool.on('connect', (client) => client.on('error', () => {}))
+  // The pool hangs the client with all its settings on the error, which must not reach a log.
+  pool.on('error', (error) => onError(Object.assign(error, { client: undefined })))
   return pool
 }
 

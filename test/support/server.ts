@@ -6,7 +6,7 @@ import type { Test } from 'tap'
 import { buildApp } from '../../src/app.ts'
 import { type Config, loadConfig } from '../../src/config.ts'
 import { createDb, type Db, type Pool } from '../../src/database/connect.ts'
-import { startPublisher } from '../../src/mirror/publisher.ts'
+import { type Publisher, startPublisher } from '../../src/mirror/publisher.ts'
 import { createServices } from '../../src/services.ts'
 import { type Api, createApi } from './api.ts'
 import { createTestDatabase, poolOf, type TestDatabase } from './postgres.ts'
@@ -22,15 +22,21 @@ export interface TestServer extends Api {
   logged: Record<string, unknown>[]
 }
 
+/** What is special about a server. */
+export interface TestServerOptions {
+  /** Shares the database and the folder of this server, as a second process would. */
+  beside?: TestServer
+  /** Without its mirror nothing is published. */
+  mirror?: boolean
+}
+
 /** Starts a server in this process for the life of a test; all of it is gone afterwards. */
 export async function startTestServer(
   t: Test,
   settings: Partial<Config> = {},
+  { beside, mirror = true }: TestServerOptions = {},
 ): Promise<TestServer> {
-  const database = await createTestDatabase()
-  t.teardown(() => database.drop())
-  const dataDir = await mkdtemp(join(tmpdir(), 'deltaworks-data-'))
-  t.teardown(() => rm(dataDir, { recursive: true, force: true }))
+  const { database, dataDir } = beside ?? (await makeGround(t))
   const config = {
     ...loadConfig({ DATA_DIR: dataDir, PORT: '0', MIRROR_POLL_MS: '100' }),
     ...settings,
@@ -41,11 +47,25 @@ export async function startTestServer(
   const db = createDb(pool)
   t.teardown(() => db.destroy())
   const { mirrorRoots, mirrorPollMs: pollMs } = config
-  const publisher = startPublisher({ db, mirrorRoots, pollMs, log })
+  const publisher = mirror ? startPublisher({ db, mirrorRoots, pollMs, log }) : noPublisher
   t.teardown(() => publisher.stop())
   const services = createServices(config, { pool, db, publisher })
   const app = await buildApp({ config, services, log })
   t.teardown(() => app.close())
   const address = await app.listen({ host: config.host, port: 0 })
   return { ...createApi(address), db, pool, database, dataDir, config, logged }
+}
+
+const noPublisher: Publisher = {
+  wake() {},
+  behind: () => ({ tables: 0, lagMs: 0 }),
+  async stop() {},
+}
+
+async function makeGround(t: Test): Promise<Pick<TestServer, 'database' | 'dataDir'>> {
+  const database = await createTestDatabase()
+  t.teardown(() => database.drop())
+  const dataDir = await mkdtemp(join(tmpdir(), 'deltaworks-data-'))
+  t.teardown(() => rm(dataDir, { recursive: true, force: true }))
+  return { database, dataDir }
 }

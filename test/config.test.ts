@@ -1,0 +1,137 @@
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { parseEnv } from 'node:util'
+import t from 'tap'
+import { ConfigError, ConfigSchema, loadConfig } from '../src/config.ts'
+
+/** What the program knows of a setting. */
+interface Setting {
+  description: string
+  default?: string | number
+}
+
+const settings = Object.entries(ConfigSchema.properties) as unknown as [string, Setting][]
+
+t.test('without settings the defaults hold', async (t) => {
+  t.match(loadConfig({}), {
+    host: '127.0.0.1',
+    port: 8080,
+    databaseUrl: undefined,
+    dataDir: resolve('data'),
+    mirrorRoots: [resolve('data', 'tables')],
+    logLevel: 'info',
+    idempotencyRetentionMs: 86_400_000,
+  })
+})
+
+t.test('an empty setting counts as none', async (t) => {
+  const empty = Object.fromEntries(settings.map(([name]) => [name, '']))
+  t.strictSame(loadConfig(empty), loadConfig({}))
+})
+
+t.test('a configuration cannot be changed', async (t) => {
+  t.ok(Object.isFrozen(loadConfig({})))
+})
+
+t.test('every setting reaches the configuration', async (t) => {
+  const given: Record<string, string> = {
+    HOST: '0.0.0.0',
+    DATABASE_URL: 'postgres://db/deltaworks',
+    DATA_DIR: '/srv/deltaworks',
+    MIRROR_ROOTS: '/srv/one:/srv/two',
+    LOG_LEVEL: 'warn',
+  }
+  for (const [index, [name, setting]] of settings.entries()) {
+    if (typeof setting.default === 'number') given[name] = String(1000 + index)
+  }
+  const config = new Map<string, unknown>(Object.entries(loadConfig(given)))
+  t.equal(config.size, settings.length)
+  for (const [name, text] of Object.entries(given)) {
+    const key = name.toLowerCase().replace(/_(\w)/g, (_, letter) => letter.toUpperCase())
+    const value = config.get(key)
+    t.equal(Array.isArray(value) ? value.join(':') : String(value), text, name)
+  }
+})
+
+const wrong: [Record<string, string>, string][] = [
+  [{ PORT: '65536' }, 'PORT must be an integer from 0 to 65535, not "65536"'],
+  [{ PORT: '80.5' }, 'PORT must be an integer from 0 to 65535, not "80.5"'],
+  [{ PORT: '0x50' }, 'PORT must be an integer from 0 to 65535, not "0x50"'],
+  [{ PORT: ' 80' }, 'PORT must be an integer from 0 to 65535, not " 80"'],
+  [{ DATABASE_POOL_MAX: '0' }, `must be an integer from 1 to ${Number.MAX_SAFE_INTEGER}`],
+  [{ SHUTDOWN_MS_MAX: '2147483648' }, 'must be an integer from 1 to 2147483647'],
+  [
+    { LOG_LEVEL: 'loud' },
+    'LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent',
+  ],
+  [{ MIRROR_ROOTS: '/a:b' }, 'MIRROR_ROOTS must list absolute folders, not "b"'],
+  [{ MIRROR_ROOTS: '/a:' }, 'MIRROR_ROOTS must list absolute folders, not ""'],
+]
+
+for (const [env, message] of wrong) {
+  t.test(`${JSON.stringify(env)} is refused`, async (t) => {
+    t.throws(() => loadConfig(env), { name: 'ConfigError', message: `has a fault:\n` })
+    t.throws(() => loadConfig(env), { message })
+  })
+}
+
+t.test('a database URL that can be misread is refused and not shown', async (t) => {
+  const urls = [
+    'mysql://u:s3cret@h/db',
+    's3cret',
+    'postgres://u:s3cret@h:port/db',
+    'postgres://u:s3cret@h:65536/db',
+    'postgres://u:s3c/ret@h/db',
+    'postgres://u:12/s3cret@h/db',
+    'postgres://u:12?s3cret@h/db',
+    'postgres://u:s3c#ret@h/db',
+  ]
+  for (const DATABASE_URL of urls) {
+    t.throws(() => loadConfig({ DATABASE_URL }), { name: 'ConfigError' }, DATABASE_URL)
+    t.notMatch(faultsOf({ DATABASE_URL }).join(), /s3c|ret/)
+  }
+})
+
+t.test('every way to write a database URL is taken', async (t) => {
+  const urls = [
+    'postgres://h',
+    'postgresql://u:p@h:5432/db',
+    'postgres://u:p%40%2F%3F%23@h/db?sslmode=require',
+    'postgres://u:a@b@h/db',
+    'postgres://u:100%@h/db',
+    'postgres://u@[::1]:5432/db',
+    'postgres://u@%2Frun%2Fpostgresql/db',
+    'postgres://u@/db?host=/run/postgresql',
+    'postgres:///db',
+  ]
+  for (const url of urls) t.equal(loadConfig({ DATABASE_URL: url }).databaseUrl, url)
+})
+
+t.test('all faults are told at once', async (t) => {
+  const env = { PORT: 'x', LOG_LEVEL: 'x', DATABASE_URL: 'x', MIRROR_ROOTS: 'x', ACTIONS_MAX: 'x' }
+  const faults = faultsOf(env)
+  t.strictSame(faults.map((fault) => fault.split(' ', 1)[0]).sort(), Object.keys(env).sort())
+  t.throws(() => loadConfig(env), { message: `has 5 faults:\n  ${faults.join('\n  ')}` })
+})
+
+t.test('.env.example lists every setting with its meaning and its default', async (t) => {
+  const text = await readFile(new URL('../.env.example', import.meta.url), 'utf8')
+  const entries = text.trim().split('\n\n')
+  t.strictSame(
+    entries,
+    settings.map(([name, { description, default: value }]) =>
+      [`# ${description}`, value === undefined ? `#${name}=` : `${name}=${value}`].join('\n'),
+    ),
+  )
+  t.strictSame(loadConfig(parseEnv(text)), loadConfig({}))
+})
+
+function faultsOf(env: Record<string, string>): readonly string[] {
+  try {
+    loadConfig(env)
+    return []
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults
+    throw error
+  }
+}

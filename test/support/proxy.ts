@@ -1,0 +1,98 @@
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { connect, createServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import type { TestDatabase } from './postgres.ts'
+
+/** A way to a test's database on which the answer to a COMMIT can get lost. */
+export interface Proxy {
+  /** Like `TestDatabase.url`. */
+  url: string
+  /** Resolves when PostgreSQL has answered that COMMIT; its sender never gets the answer. */
+  loseCommit: (loss: Loss) => Promise<void>
+}
+
+/** Which COMMIT loses its answer. */
+export interface Loss {
+  /** Text of a statement of the transaction. */
+  with: string
+  /** How many of that kind pass before. */
+  after?: number
+  /** What is done before the connection is cut. */
+  before?: () => Promise<void>
+}
+
+interface Trap extends Loss {
+  sprung: () => void
+}
+
+const socketName = '.s.PGSQL.5432'
+/** As the driver sends it, a simple query. */
+const commitText = 'commit\0'
+
+/** Starts a proxy for the life of a test. */
+export async function startProxy(t: Test, database: TestDatabase): Promise<Proxy> {
+  const folder = await mkdtemp(join(tmpdir(), 'dw-proxy-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const { host, user, database: name } = database.connection as Record<string, string>
+  const sockets = new Set<Socket>()
+  const traps: Trap[] = []
+  const server = createServer((client) => {
+    const upstream = connect(join(host ?? '', socketName))
+    link(client, upstream, traps)
+    for (const socket of [client, upstream]) {
+      sockets.add(socket)
+      socket.once('close', () => sockets.delete(socket))
+    }
+  })
+  server.listen(join(folder, socketName))
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  return {
+    url: `postgres://${user}@${encodeURIComponent(folder)}/${name}`,
+    loseCommit: (loss) => new Promise((sprung) => traps.push({ ...loss, sprung })),
+  }
+}
+
+/** Passes all through in both directions, until a trap springs. */
+function link(client: Socket, upstream: Socket, traps: Trap[]): void {
+  let said = ''
+  let sprung: Trap | undefined
+  client.on('data', (chunk) => {
+    said += chunk.toString('latin1')
+    if (said.includes(commitText)) {
+      sprung = takeSprung(traps, said)
+      said = ''
+    }
+    upstream.write(chunk)
+  })
+  upstream.on('data', async (chunk) => {
+    if (sprung === undefined) {
+      client.write(chunk)
+      return
+    }
+    await sprung.before?.()
+    cut()
+    sprung.sprung()
+  })
+  const cut = () => {
+    client.destroy()
+    upstream.destroy()
+  }
+  for (const socket of [client, upstream]) socket.on('error', cut).on('close', cut)
+}
+
+/** The trap that the COMMIT after these statements springs. */
+function takeSprung(traps: Trap[], said: string): Trap | undefined {
+  const index = traps.findIndex((trap) => said.includes(trap.with))
+  const trap = traps[index]
+  if (trap === undefined) return undefined
+  const { after = 0 } = trap
+  trap.after = after - 1
+  return after > 0 ? undefined : traps.splice(index, 1)[0]
+}
