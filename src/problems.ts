@@ -19,7 +19,7 @@ export const problems = {
   'invalid-idempotency-key': {
     status: 400,
     title: 'The Idempotency-Key header cannot be used',
-    remedy: 'Send 1 to 255 printable ASCII characters, bare or as a quoted string.',
+    remedy: 'Send one key of 1 to 255 printable ASCII characters, bare or as a quoted string.',
   },
   'route-not-found': {
     status: 404,
@@ -75,7 +75,8 @@ export const problems = {
   'body-too-large': {
     status: 413,
     title: 'The body is too large',
-    remedy: 'Send at most `maxBytes`; split the work into several commits.',
+    remedy:
+      'Send at most `maxBytes`, or `maxValues` JSON values; split the work into several commits.',
   },
   'too-many-actions': {
     status: 413,

@@ -18,6 +18,7 @@ import {
   type TableLedger,
 } from './ledger.ts'
 import type { Writes } from './rows.ts'
+import { sumViolations } from './rules.ts'
 import type { Part, Proposal, Unit, Verdict } from './unit.ts'
 
 /** What is known of the idempotency keys of a batch. */
@@ -122,14 +123,15 @@ function judgeVersion({ expectedVersion }: Proposal, table: TableLedger): Proble
   )
 }
 
-function judgeActions({ actions }: Proposal, { head, files }: TableLedger): Problem | undefined {
-  const violations = validateCommit(actions, {
+function judgeActions(proposal: Proposal, { head, files }: TableLedger): Problem | undefined {
+  const illegal = validateCommit(proposal.actions, {
     version: head.version,
     protocol: head.protocol,
     metadata: head.metadata,
     numFiles: head.numFiles,
     findLiveFile: (path) => files.get(path)?.file,
   })
+  const violations = illegal.length > 0 ? illegal : sumViolations(proposal, head)
   const first = violations[0]
   if (first === undefined) return undefined
   const more = violations.length > 1 ? ` And ${violations.length - 1} more.` : ''

@@ -1,8 +1,17 @@
 import { type Action, actionShapes } from '../delta/actions.ts'
 import { engineInfo } from '../delta/commit-info.ts'
-import { actionBody, elementSources, memberSources } from '../delta/json.ts'
+import type { Fault } from '../delta/faults.ts'
+import {
+  actionBody,
+  elementSources,
+  jsonDepthMax,
+  memberSources,
+  nestsTooDeep,
+} from '../delta/json.ts'
+import { isStorableText } from '../delta/text.ts'
+import { invalidRequest, type RequestFault } from '../http/faults.ts'
 import { Problem } from '../problems.ts'
-import type { CreateCommit } from './schema.ts'
+import { type CreateCommit, operationLengthMax } from './schema.ts'
 import type { Proposal } from './unit.ts'
 
 const infoMembers = ['operationParameters', 'operationMetrics', 'engineInfo', 'userMetadata']
@@ -12,12 +21,29 @@ const later = ['readVersion', 'reads', 'isolationLevel', 'idempotency', 'fences'
 export interface BodySources {
   members: ReadonlyMap<string, string>
   actions: readonly string[]
+  /** Where the body is lines: that of the other fields, and that of each action, from 1. */
+  lines?: { proposal: number; actions: readonly number[] }
 }
 
 /** The sources of a JSON body. */
 export function sourcesOf(text: string): BodySources {
   const members = memberSources(text)
   return { members, actions: elementSources(members.get('actions') ?? '[]') }
+}
+
+/** A fault of a body with the line that it stands in, if the body is lines. */
+export function atLine(fault: Fault, { lines }: BodySources): RequestFault {
+  if (lines === undefined) return fault
+  const index = /^\/actions\/(\d+)/.exec(fault.pointer)?.[1]
+  const line = index === undefined ? lines.proposal : lines.actions[Number(index)]
+  return { ...fault, ...(line !== undefined && { line }) }
+}
+
+/** The refusal of a commit of more actions than the server takes. */
+export function tooManyActions(found: string, maxActions: number): Problem {
+  return new Problem('too-many-actions', `The commit has ${found}; ${maxActions} are allowed.`, {
+    facts: { maxActions },
+  })
 }
 
 /**
@@ -32,6 +58,7 @@ export function toProposal(body: CreateCommit, sources: BodySources): Proposal {
     })
   }
   const actions = sources.actions.map((source, index) => toAction(source, body.actions[index]))
+  refuseUnfit(actions, sources)
   const given = actions.find((action) => action.kind === 'commitInfo')
   const info = new Map(given === undefined ? [] : memberSources(actionBody(given.json)))
   for (const name of infoMembers) {
@@ -52,7 +79,38 @@ function toAction(json: string, value: object | undefined): Action {
     : { kind: 'other', name, body, json }
 }
 
+/** What no reader of the log could take, whatever the action means. */
+function refuseUnfit(actions: readonly Action[], sources: BodySources): void {
+  const faults: Fault[] = []
+  const message = `nests deeper than ${jsonDepthMax} values; flatten it`
+  for (const name of infoMembers) {
+    const source = sources.members.get(name)
+    if (source !== undefined && nestsTooDeep(source)) faults.push({ pointer: `/${name}`, message })
+  }
+  for (const [index, { json, ...action }] of actions.entries()) {
+    const pointer = `/actions/${index}`
+    if (nestsTooDeep(json)) faults.push({ pointer, message })
+    if (action.kind === 'commitInfo' && !isOperation(operationOf(action.body))) {
+      faults.push({ pointer: `${pointer}/commitInfo/operation`, message: operationMessage })
+    }
+  }
+  if (faults.length > 0) {
+    throw invalidRequest(
+      'body',
+      faults.slice(0, faultsMax).map((fault) => atLine(fault, sources)),
+    )
+  }
+}
+
+const faultsMax = 100
+const operationMessage = `must have 1 to ${operationLengthMax} characters, none of them NUL`
+
 function operationOf(commitInfo: Record<string, unknown> | undefined): string | undefined {
   const operation = commitInfo?.['operation']
   return typeof operation === 'string' ? operation : undefined
+}
+
+function isOperation(operation: string | undefined): boolean {
+  if (operation === undefined) return true
+  return operation !== '' && operation.length <= operationLengthMax && isStorableText(operation)
 }

@@ -5,27 +5,30 @@ import Type from 'typebox'
 import type { Db } from '../database/connect.ts'
 import { idempotentRequest, jsonAnswer, problemAnswer, sendOutcome } from '../http/answers.ts'
 import { bodyText } from '../http/body.ts'
+import { invalidRequest, toFaults } from '../http/faults.ts'
 import { sendList, toPage } from '../http/lists.ts'
 import {
   IdempotencyHeaders,
   jsonResponse,
+  LinePosition,
   listResponse,
+  locationHeader,
   PageQuery,
   refusals,
   strictObject,
   Version,
 } from '../http/schema.ts'
-import { toFaults } from '../http/validation.ts'
 import type { Answer } from '../idempotency/rules.ts'
-import { Problem } from '../problems.ts'
+import type { Problem } from '../problems.ts'
 import { getTable } from '../tables/get-table.ts'
+import { tableKey } from '../tables/rules.ts'
 import { TableParams } from '../tables/schema.ts'
 import { commitMembers, receiptText, summaryText } from './commit-json.ts'
 import type { Committer } from './committer.ts'
 import { getCommit, listCommits } from './history.ts'
 import { beforeVersion, listLogLines } from './log-lines.ts'
 import { readLines } from './ndjson.ts'
-import { sourcesOf, toProposal } from './proposal.ts'
+import { atLine, type BodySources, sourcesOf, tooManyActions, toProposal } from './proposal.ts'
 import {
   ActionLines,
   ActionsLimit,
@@ -72,7 +75,7 @@ export const commitRoutes: FastifyPluginAsyncTypebox<CommitRoutesContext> = asyn
           },
         },
         response: {
-          201: jsonResponse('Committed.', CommitReceipt),
+          201: jsonResponse('Committed.', CommitReceipt, locationHeader),
           ...refusals(
             'invalid-json',
             'invalid-idempotency-key',
@@ -91,10 +94,9 @@ export const commitRoutes: FastifyPluginAsyncTypebox<CommitRoutesContext> = asyn
       },
     },
     async (request, reply) => {
-      const proposal = readBody(request)
-      if (proposal.actions.length > actionsMax) throw tooManyActions(proposal, actionsMax)
+      const proposal = readBody(request, actionsMax)
       const outcome = await committer.submit({
-        parts: [{ table: request.params.id, proposal }],
+        parts: [{ table: tableKey(request.params.id), proposal }],
         idempotent: idempotentRequest(request),
         answer: (verdict) => answerCommit(verdict, request),
       })
@@ -127,11 +129,11 @@ export const commitRoutes: FastifyPluginAsyncTypebox<CommitRoutesContext> = asyn
       const table = await getTable(db, request.params.id)
       return sendList(request, reply, {
         name: `commits/${table.id}/${from}/${to ?? ''}`,
-        kinds: ['number'],
-        readPage: async (position, limit) => {
-          const newest = position === undefined ? (to ?? table.version) : Number(position[0]) - 1
+        position: Version('The version of the last commit that was listed.'),
+        readPage: async (after, limit) => {
+          const newest = after === undefined ? (to ?? table.version) : after - 1
           const rows = await listCommits(db, table.id, { from, to: newest, limit: limit + 1 })
-          return toPage(rows, limit, { json: summaryText, position: (row) => [row.version] })
+          return toPage(rows, limit, { json: summaryText, position: (row) => row.version })
         },
       })
     },
@@ -160,17 +162,14 @@ export const commitRoutes: FastifyPluginAsyncTypebox<CommitRoutesContext> = asyn
       const { version } = commit
       return sendList(request, reply, {
         name: `commit/${table.id}/${version}`,
-        kinds: ['number'],
+        position: LinePosition,
         readPage: async (position, limit) => {
-          const after =
-            position === undefined
-              ? beforeVersion(version)
-              : { version, position: Number(position[0]) }
+          const after = position === undefined ? beforeVersion(version) : { version, position }
           const range = { tableId: table.id, after, to: version }
           const rows = await listLogLines(db, range, limit + 1)
           const page = toPage(rows, limit, {
             json: (row) => row.line,
-            position: (row) => [row.position],
+            position: (row) => row.position,
           })
           const tableId = JSON.stringify(table.id)
           return { ...page, members: { tableId, ...commitMembers(commit) } }
@@ -181,50 +180,33 @@ export const commitRoutes: FastifyPluginAsyncTypebox<CommitRoutesContext> = asyn
   )
 }
 
-function readBody(request: FastifyRequest): Proposal {
+function readBody(request: FastifyRequest, actionsMax: number): Proposal {
   const body = request.body as CreateCommit | string
   const query = request.query as CreateCommitQuery
   const text = bodyText(request)
   if (typeof body !== 'string') {
     if (Object.keys(query).length > 0) throw misplacedFields(query)
+    const count = body.actions.length
+    if (count > actionsMax) throw tooManyActions(`${count} actions`, actionsMax)
     return toProposal(body, sourcesOf(text))
   }
-  const read = readLines(text, query)
+  const read = readLines(text, { fields: query, actionsMax })
   const validate = request.compileValidationSchema(CreateCommit, 'body')
-  if (!validate(read.body)) throw invalidLines(validate.errors ?? [], read.lines)
+  if (!validate(read.body)) throw invalidLines(validate.errors ?? [], read.sources)
   return toProposal(read.body as CreateCommit, read.sources)
 }
 
 function misplacedFields(query: object): Problem {
-  const errors = Object.keys(query).map((name) => ({
-    pointer: `/query/${name}`,
-    message: 'stands in the body when that is JSON',
-  }))
-  return new Problem('invalid-request', 'In the query: a JSON body holds all fields itself.', {
-    facts: { errors },
-  })
+  const message = 'stands in the body when that is JSON'
+  const faults = Object.keys(query).map((name) => ({ pointer: `/query/${name}`, message }))
+  return invalidRequest('query', faults)
 }
 
-function invalidLines(found: readonly object[], lines: readonly number[]): Problem {
-  const errors = toFaults(found as ErrorObject[], '').map((fault) => {
-    const index = /^\/actions\/(\d+)/.exec(fault.pointer)?.[1]
-    const line = index === undefined ? 1 : lines[Number(index)]
-    return { ...fault, line }
-  })
-  const [first] = errors
-  return new Problem(
-    'invalid-request',
-    `Line ${first?.line} of the body: ${first?.pointer} ${first?.message}.`,
-    { facts: { errors } },
-  )
-}
-
-function tooManyActions(proposal: Proposal, maxActions: number): Problem {
-  const count = proposal.actions.length
-  return new Problem(
-    'too-many-actions',
-    `The commit has ${count} actions; ${maxActions} are allowed.`,
-    { facts: { count, maxActions } },
+function invalidLines(found: readonly object[], sources: BodySources): Problem {
+  const faults = toFaults(found as ErrorObject[], 'body')
+  return invalidRequest(
+    'body',
+    faults.map((fault) => atLine(fault, sources)),
   )
 }
 

@@ -1,21 +1,23 @@
 import Type, { type Static } from 'typebox'
 import { actionShapes } from '../delta/actions.ts'
-import { define, Long, strictObject, Timestamp, Version } from '../http/schema.ts'
+import { define, Long, noNul, strictObject, Timestamp, Version } from '../http/schema.ts'
 import { MetadataSchema, ProtocolSchema, TableParams } from '../tables/schema.ts'
 
 /** A table and one of its versions. */
 export const VersionParams = Type.Object({
   ...TableParams.properties,
-  version: Version('The version.'),
+  version: Version('The version.', { examples: [0] }),
 })
 
 /** Actions on a page of a commit. */
-export const ActionsLimit = Type.Integer({
-  minimum: 1,
-  maximum: 10_000,
-  default: 10_000,
-  description: 'Actions on a page at most.',
-})
+export const ActionsLimit = Type.Optional(
+  Type.Integer({
+    minimum: 1,
+    maximum: 10_000,
+    default: 10_000,
+    description: 'Actions on a page at most.',
+  }),
+)
 
 const { add, remove, cdc, txn, domainMetadata, commitInfo } = actionShapes
 
@@ -58,6 +60,9 @@ const exampleAdd = {
 const jsonObject = (description: string) =>
   Type.Object({}, { additionalProperties: true, description })
 
+/** Characters of the name of an operation at most. */
+export const operationLengthMax = 255
+
 /** Fields of a proposal, besides its actions. */
 const proposalFields = {
   expectedVersion: Type.Optional(Version('The version that this commit must become.')),
@@ -72,8 +77,9 @@ const proposalFields = {
   operation: Type.Optional(
     Type.String({
       minLength: 1,
-      maxLength: 255,
-      description: 'What the writer did: WRITE, DELETE, MERGE, …',
+      maxLength: operationLengthMax,
+      ...noNul,
+      description: 'What the writer did: WRITE, DELETE, MERGE, … NUL cannot be kept.',
     }),
   ),
   operationParameters: Type.Optional(jsonObject('Kept in commitInfo.')),
@@ -110,6 +116,7 @@ export type CreateCommit = Static<typeof CreateCommit>
 
 /** Checked line by line by the route, since a body of lines is no JSON value. */
 export const ActionLines = Type.Unsafe<CreateCommit>({
+  type: 'string',
   description: 'One action a line, exactly as in a log file.',
   examples: [`${JSON.stringify({ add: exampleAdd })}\n`],
 })
@@ -119,7 +126,12 @@ export const CreateCommitQuery = strictObject({
   expectedVersion: proposalFields.expectedVersion,
   operation: proposalFields.operation,
   engineInfo: proposalFields.engineInfo,
-  userMetadata: proposalFields.userMetadata,
+  userMetadata: Type.Optional(
+    Type.String({
+      maxLength: 1000,
+      description: 'Kept in commitInfo. A longer one stands in the first line.',
+    }),
+  ),
 })
 export type CreateCommitQuery = Static<typeof CreateCommitQuery>
 

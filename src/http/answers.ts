@@ -16,13 +16,15 @@ export function idempotentRequest(request: FastifyRequest): IdempotentRequest | 
   return { key: readKey([header].flat().join(',')), requestHash }
 }
 
-/** The key is a structured string; a bare one is taken too. */
+/** The key is a structured string (RFC 9651); a bare one without quotes and commas is taken too. */
 function readKey(header: string): string {
-  const key = /^"(.*)"$/.exec(header)?.[1]?.replace(/\\(["\\])/g, '$1') ?? header
-  if (/^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$/.test(key)) return key
+  const quoted = /^"((?:[^"\\]|\\["\\])*)"$/.exec(header)?.[1]
+  const key = quoted?.replace(/\\(["\\])/g, '$1') ?? header
+  const isOne = quoted !== undefined || !/[",]/.test(key)
+  if (isOne && /^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$/.test(key)) return key
   throw new Problem(
     'invalid-idempotency-key',
-    'The Idempotency-Key must be 1 to 255 printable ASCII characters.',
+    'The Idempotency-Key must be one key of 1 to 255 printable ASCII characters, in quotes if it has quotes or commas.',
   )
 }
 

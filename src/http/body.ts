@@ -1,6 +1,11 @@
-import { isUtf8 } from 'node:buffer'
+import { TextDecoder } from 'node:util'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Problem } from '../problems.ts'
+import { invalidRequest } from './faults.ts'
+import { parseJson, refuseTooMuch } from './json-reading.ts'
+
+const jsonType = 'application/json'
+const ndjsonType = 'application/x-ndjson'
 
 const texts = new WeakMap<FastifyRequest, string>()
 
@@ -9,41 +14,98 @@ export function bodyText(request: FastifyRequest): string {
   return texts.get(request) ?? ''
 }
 
-/** Reads JSON bodies into values and NDJSON bodies as text; both must be UTF-8. */
+/**
+ * Reads JSON bodies into values and NDJSON bodies as text. Refused are bodies that are not UTF-8, of a type that
+ * the route does not take, too large, missing where one is needed, or with fields where none is taken.
+ */
 export function installBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
-  const keepText = (request: FastifyRequest, bytes: Buffer): string => {
-    if (!isUtf8(bytes)) throw new Problem('invalid-json', 'The body is not UTF-8.')
-    const text = bytes.toString('utf8')
-    texts.set(request, text)
-    return text
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  const readers = {
+    [jsonType]: (text: string): unknown => parseJson(text),
+    [ndjsonType]: (text: string): unknown => {
+      refuseTooMuch(text)
+      return text
+    },
   }
-  const parseAs = { parseAs: 'buffer' as const }
-  app.addContentTypeParser<Buffer>(
-    'application/json',
-    parseAs,
-    async (request: FastifyRequest, bytes: Buffer) => parseJson(keepText(request, bytes)),
-  )
-  app.addContentTypeParser<Buffer>(
-    'application/x-ndjson',
-    parseAs,
-    async (request: FastifyRequest, bytes: Buffer) => keepText(request, bytes),
-  )
-  app.addHook('preValidation', async (request) => {
-    if (request.routeOptions.schema?.body === undefined || request.body !== undefined) return
-    throw new Problem('invalid-request', 'A body is required.', {
-      facts: { errors: [{ pointer: '', message: 'a body is required' }] },
-    })
+  for (const [type, read] of Object.entries(readers)) {
+    app.addContentTypeParser<Buffer>(
+      type,
+      { parseAs: 'buffer' },
+      async (request: FastifyRequest, bytes: Buffer) => {
+        const text = decode(decoder, bytes)
+        if (text.trim() === '') return undefined
+        texts.set(request, text)
+        return read(text)
+      },
+    )
+  }
+  app.addHook('preParsing', async (request) => {
+    if (carriesBody(request)) refuseUnreadableBody(request)
+  })
+  app.addHook('preValidation', async (request) => checkPresence(request))
+}
+
+function decode(decoder: TextDecoder, bytes: Buffer): string {
+  try {
+    return decoder.decode(bytes)
+  } catch (cause) {
+    throw new Problem('invalid-json', 'The body is not UTF-8.', { cause })
+  }
+}
+
+function carriesBody({ method, headers }: FastifyRequest): boolean {
+  if (method === 'GET' || method === 'HEAD') return false
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+}
+
+/** What the head of a request tells of its body is refused before the body is read. */
+function refuseUnreadableBody(request: FastifyRequest): void {
+  const { headers, routeOptions } = request
+  const supported = supportedTypes(request)
+  const encoding = headers['content-encoding'] ?? 'identity'
+  if (encoding.toLowerCase() !== 'identity') {
+    throw new Problem(
+      'unsupported-media-type',
+      `A body in Content-Encoding ${encoding} is not read. Send it as it is.`,
+      { facts: { supported } },
+    )
+  }
+  const type = headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase()
+  if (type === undefined || !supported.includes(type)) {
+    const given = type === undefined ? 'has no Content-Type' : `is ${type.slice(0, 200)}`
+    throw new Problem(
+      'unsupported-media-type',
+      `The body ${given}; here it must be ${supported.join(' or ')}.`,
+      { facts: { supported } },
+    )
+  }
+  if (Number(headers['content-length'] ?? 0) > routeOptions.bodyLimit) throw bodyTooLarge(request)
+}
+
+/** The types of body that a route takes; one that takes none bears an empty object. */
+function supportedTypes(request: FastifyRequest): string[] {
+  const { body } = request.routeOptions.schema ?? {}
+  const content = (body as { content?: object } | undefined)?.content
+  return Object.keys(content ?? { [jsonType]: body })
+}
+
+/** The refusal of a body that is larger than its route takes. */
+export function bodyTooLarge(request: FastifyRequest): Problem {
+  const maxBytes = request.routeOptions.bodyLimit
+  return new Problem('body-too-large', `The body has more than the ${maxBytes} bytes taken here.`, {
+    facts: { maxBytes },
   })
 }
 
-/** Parses a text of a caller's; the problem says where reading stopped. */
-export function parseJson(text: string): unknown {
-  if (text.trim() === '') throw new Problem('invalid-json', 'The body is empty; JSON is required.')
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    const { message } = error as SyntaxError
-    throw new Problem('invalid-json', `The body is not JSON: ${message.slice(0, 200)}.`)
+function checkPresence({ body, routeOptions }: FastifyRequest): void {
+  const isTaken = routeOptions.schema?.body !== undefined
+  if (isTaken && body === undefined) {
+    throw invalidRequest('body', [{ pointer: '', message: 'is missing; send one' }])
+  }
+  if (isTaken || body === undefined) return
+  const isEmpty = typeof body === 'object' && body !== null && Object.keys(body).length === 0
+  if (!isEmpty) {
+    throw invalidRequest('body', [{ pointer: '', message: 'is not taken here; leave it out' }])
   }
 }

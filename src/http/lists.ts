@@ -1,5 +1,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Static, TSchema } from 'typebox'
+import Value from 'typebox/value'
 import { Problem } from '../problems.ts'
 import { objectText } from './json-text.ts'
 
@@ -10,33 +12,33 @@ function wantsNdjson(request: FastifyRequest): boolean {
   return request.headers.accept?.includes(ndjsonType) ?? false
 }
 
-/** A place in a list: the values by which the list is ordered, of the last item that was given out. */
-export type Position = readonly (string | number)[]
-
 /** A page of a list: each item as JSON text, and where the next page begins. */
-export interface Page {
+export interface Page<Position> {
   items: readonly string[]
+  /** The place of the last item: the values by which the list is ordered. */
   next?: Position | undefined
   /** What else stands in the answer of a page, as JSON texts. */
   members?: Record<string, string | undefined>
 }
 
 /** Makes an opaque cursor; `list` names the list with all its filters, so that it fits no other. */
-function encodeCursor(list: string, position: Position): string {
-  return Buffer.from(JSON.stringify([list, ...position])).toString('base64url')
+function encodeCursor(list: string, position: unknown): string {
+  return Buffer.from(JSON.stringify([list, position])).toString('base64url')
 }
 
 /** Reads a cursor back; throws `invalid-cursor` when it was made for another list or not by this service. */
-function decodeCursor(list: string, cursor: string, kinds: readonly string[]): Position {
+function decodeCursor<Position extends TSchema>(
+  { name, position }: PagedList<Position>,
+  cursor: string,
+): Static<Position> {
   const parts = readCursor(cursor)
-  const [madeFor, ...position] = parts ?? []
-  if (madeFor !== list) {
+  const [madeFor, place] = parts ?? []
+  if (madeFor !== name) {
     const reason = parts === undefined ? 'was not made by this service' : 'belongs to another list'
     throw new Problem('invalid-cursor', `The cursor ${reason}. Begin again without one.`)
   }
-  const fits = position.length === kinds.length && position.every((v, i) => typeof v === kinds[i])
-  if (!fits) throw new Problem('invalid-cursor', 'The cursor was changed. Begin again without one.')
-  return position as Position
+  if (Value.Check(position, place)) return place
+  throw new Problem('invalid-cursor', 'The cursor was changed. Begin again without one.')
 }
 
 function readCursor(cursor: string): unknown[] | undefined {
@@ -49,12 +51,12 @@ function readCursor(cursor: string): unknown[] | undefined {
 }
 
 /** A list that can be read page after page, each page in a query of its own. */
-export interface PagedList {
+export interface PagedList<Position extends TSchema> {
   /** Names the list with all its filters. */
   name: string
-  /** The types of a position's values. */
-  kinds: readonly ('string' | 'number')[]
-  readPage: (after: Position | undefined, limit: number) => Promise<Page>
+  /** What a place in the list is. A cursor may be forged, so all that the query cannot take is left out. */
+  position: Position
+  readPage: (after: Static<Position> | undefined, limit: number) => Promise<Page<Static<Position>>>
   /** Under what name the items stand in the answer of a page; `items` by default. */
   itemsName?: string
 }
@@ -62,13 +64,13 @@ export interface PagedList {
 const streamPageItems = 1000
 
 /** Answers one page as JSON, or the whole list as NDJSON, holding no more than a page in memory. */
-export async function sendList(
+export async function sendList<Position extends TSchema>(
   request: FastifyRequest,
   reply: FastifyReply,
-  list: PagedList,
+  list: PagedList<Position>,
 ): Promise<FastifyReply> {
   const { cursor, limit = 100 } = request.query as { cursor?: string; limit?: number }
-  const after = cursor === undefined ? undefined : decodeCursor(list.name, cursor, list.kinds)
+  const after = cursor === undefined ? undefined : decodeCursor(list, cursor)
   if (wantsNdjson(request)) {
     const first = await list.readPage(after, streamPageItems)
     return reply.type(ndjsonType).send(Readable.from(linesOf(list, first)))
@@ -83,7 +85,10 @@ export async function sendList(
 }
 
 /** The first page is read before the answer begins, so that a failure there still gets a problem document. */
-async function* linesOf(list: PagedList, first: Page): AsyncGenerator<string> {
+async function* linesOf<Position extends TSchema>(
+  list: PagedList<Position>,
+  first: Page<Static<Position>>,
+): AsyncGenerator<string> {
   let page = first
   while (true) {
     if (page.items.length > 0) yield `${page.items.join('\n')}\n`
@@ -93,11 +98,11 @@ async function* linesOf(list: PagedList, first: Page): AsyncGenerator<string> {
 }
 
 /** Cuts a query's answer, asked for with one row more than `limit`, into a page. */
-export function toPage<Row>(
+export function toPage<Row, Position>(
   rows: readonly Row[],
   limit: number,
   item: { json: (row: Row) => string; position: (row: Row) => Position },
-): Page {
+): Page<Position> {
   const kept = rows.slice(0, limit)
   const last = kept.at(-1)
   return {

@@ -1,7 +1,5 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Problem } from '../problems.ts'
-
-const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE']
 
 /** Answers 405 with `Allow` at every address that exists for other methods. Call it before the routes. */
 export function installMethodNotAllowed(app: FastifyInstance): { afterRoutes: () => void } {
@@ -13,20 +11,21 @@ export function installMethodNotAllowed(app: FastifyInstance): { afterRoutes: ()
   })
   const refuseOthers = () => {
     for (const [url, known] of [...allowed]) {
-      const missing = methods.filter((name) => !known.has(name))
+      const missing = app.supportedMethods.filter((name) => !known.has(name))
       if (url.startsWith('/docs') || missing.length === 0) continue
       const allow = [...known].sort().join(', ')
+      // Refused before the body is looked at: no body would make the method right.
+      const refuse = async ({ method }: FastifyRequest) => {
+        throw new Problem('method-not-allowed', `${method} is not allowed here; use ${allow}.`, {
+          headers: { allow },
+        })
+      }
       app.route({
         url,
         method: missing,
         schema: { hide: true },
-        handler: (request) => {
-          throw new Problem(
-            'method-not-allowed',
-            `${request.method} is not allowed here; use ${allow}.`,
-            { headers: { allow } },
-          )
-        },
+        onRequest: refuse,
+        handler: refuse,
       })
     }
   }

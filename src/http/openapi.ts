@@ -2,6 +2,7 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import { version } from '../version.ts'
+import { namedSchemas } from './schema.ts'
 
 const tags = [
   { name: 'tables', description: 'Delta tables: create, look up, drop, bring back.' },
@@ -29,6 +30,11 @@ export async function installOpenApi(app: FastifyInstance): Promise<void> {
       security: [],
       tags,
     },
+    transformObject: (made) => {
+      if (!('openapiObject' in made)) return made.swaggerObject
+      showExamples(made.openapiObject as Document)
+      return made.openapiObject
+    },
     refResolver: {
       buildLocalReference: (json, _base, _fragment, index) =>
         typeof json['$id'] === 'string' ? json['$id'] : `unnamed-${index}`,
@@ -36,6 +42,34 @@ export async function installOpenApi(app: FastifyInstance): Promise<void> {
   })
   await app.register(swaggerUi, {
     routePrefix: '/docs',
-    uiConfig: { tryItOutEnabled: true, displayRequestDuration: true },
+    theme: { title: 'Deltaworks' },
+    uiConfig: { layout: 'BaseLayout', tryItOutEnabled: true, displayRequestDuration: true },
   })
+}
+
+/** What of the document is looked at once it is made. */
+interface Document {
+  paths: Record<string, Record<string, { requestBody?: { content: Record<string, Media> } }>>
+  components: { schemas: Record<string, { examples?: unknown }> }
+}
+
+interface Media {
+  schema: { $ref?: string }
+  example?: unknown
+}
+
+/**
+ * Puts the example of a named body where the body is sent, as the code has it: on its way into the document
+ * `nullable` in an example is taken for a keyword.
+ */
+function showExamples({ paths, components }: Document): void {
+  const named = namedSchemas as readonly { $id?: string; examples?: readonly unknown[] }[]
+  const examples = new Map(named.map((schema) => [schema.$id, schema.examples?.[0]]))
+  const operations = Object.values(paths).flatMap((methods) => Object.values(methods))
+  const bodies = operations.flatMap(({ requestBody }) => Object.values(requestBody?.content ?? {}))
+  for (const media of bodies) {
+    const example = examples.get(media.schema.$ref?.split('/').at(-1))
+    if (example !== undefined) media.example = example
+  }
+  for (const schema of Object.values(components.schemas)) delete schema.examples
 }

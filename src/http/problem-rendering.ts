@@ -1,28 +1,27 @@
-import { STATUS_CODES } from 'node:http'
-import type { Socket } from 'node:net'
 import type { ErrorObject } from 'ajv'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { toProblem } from '../database/sqlstate.ts'
 import { Problem } from '../problems.ts'
-import { toFaults } from './validation.ts'
+import { bodyTooLarge } from './body.ts'
+import { invalidRequest, type RequestPart, toFaults } from './faults.ts'
 
 export const problemType = 'application/problem+json'
 
 /** Every refusal of the server leaves through here: a `Problem` as itself, all else translated into one. */
 export function installProblems(app: FastifyInstance): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
-    const problem = fromError(error)
+    const problem = fromError(error, request)
     if (problem.code === 'internal') request.log.error({ err: error }, 'the request failed')
     else if (problem.status >= 500) request.log.warn({ err: error }, problem.message)
+    // Fastify would close the connection on whoever still sends a body that was refused, before the answer is read.
+    if (reply.hasHeader('connection')) reply.removeHeader('connection')
     return sendProblem(request, reply, problem)
   })
-  app.setNotFoundHandler((request, reply) =>
-    sendProblem(
-      request,
-      reply,
-      new Problem('route-not-found', `Nothing is served at ${request.method} ${pathOf(request)}.`),
-    ),
-  )
+  app.setNotFoundHandler((request, reply) => sendProblem(request, reply, routeNotFound(request)))
+  // No body would make the address right, so none is read.
+  app.addHook('onRequest', async (request) => {
+    if (request.is404) throw routeNotFound(request)
+  })
 }
 
 /** Answers with a problem document. */
@@ -34,62 +33,43 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, proble
     .send(JSON.stringify(problem.document(request.id)))
 }
 
-/** For what fails before there is a request: a broken request line, too many headers, too slow a client. */
-export function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy()
-    return
-  }
+/** For an address that cannot be routed. No hook has seen the request. */
+export function answerBadAddress(
+  error: FastifyError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): void {
   const problem =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? new Problem('header-too-large', 'The headers of the request are over 16 KiB.')
-      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? new Problem('request-timeout', 'The request did not arrive whole in the allowed time.')
-        : new Problem('invalid-request', 'The request is not well-formed HTTP.')
-  const body = JSON.stringify(problem.document('unknown'))
-  socket.end(
-    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\nContent-Type: ${problemType}\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  )
+    error.code === 'FST_ERR_MAX_PARAM_LENGTH'
+      ? new Problem('uri-too-long', 'A part of the path is longer than 1000 characters.')
+      : new Problem('invalid-request', 'The path is not UTF-8 in percent-encoding.')
+  reply.header('x-request-id', request.id)
+  void sendProblem(request, reply, problem)
 }
 
-function fromError(error: FastifyError): Problem {
+function fromError(error: FastifyError, request: FastifyRequest): Problem {
   if (error instanceof Problem) return error
   if (error.validation !== undefined) return fromValidation(error)
-  return fromFramework(error) ?? toProblem(error) ?? internal(error)
+  return fromFramework(error, request) ?? toProblem(error) ?? internal(error)
 }
 
 function fromValidation(error: FastifyError): Problem {
-  const part = error.validationContext ?? 'body'
-  const root = part === 'body' ? '' : `/${part === 'querystring' ? 'query' : part}`
-  const errors = toFaults(error.validation as ErrorObject[], root)
-  const first = errors[0]
-  const more = errors.length > 1 ? ` And ${errors.length - 1} more.` : ''
-  return new Problem(
-    'invalid-request',
-    `In the ${part === 'querystring' ? 'query' : part}: ${first?.pointer ?? ''} ${first?.message ?? ''}.${more}`,
-    { facts: { errors } },
-  )
+  const context = error.validationContext ?? 'body'
+  const part = context === 'querystring' ? 'query' : (context as RequestPart)
+  return invalidRequest(part, toFaults(error.validation as ErrorObject[], part))
 }
 
-function fromFramework(error: FastifyError): Problem | undefined {
-  switch (error.code) {
-    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-    case 'FST_ERR_CTP_INVALID_TYPE':
-      return new Problem('unsupported-media-type', 'The body must be JSON (application/json).', {
-        facts: { supported: ['application/json'] },
-      })
-    case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return new Problem('body-too-large', 'The body is larger than this address takes.')
-    case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
-      return new Problem('invalid-request', 'The body is not as long as Content-Length says.')
-    case 'FST_ERR_BAD_URL':
-      return new Problem('invalid-request', 'The address is not well percent-encoded.')
-    case 'FST_ERR_MAX_PARAM_LENGTH':
-      return new Problem('uri-too-long', 'A part of the path is too long.')
-    default:
-      return undefined
+/** Errors of Fastify and its plugins that a caller can cause. */
+function fromFramework(error: FastifyError, request: FastifyRequest): Problem | undefined {
+  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return bodyTooLarge(request)
+  if (request.raw.destroyed && !request.raw.complete) {
+    return new Problem('invalid-request', 'The connection ended in the middle of the request.')
   }
+  const { code, statusCode = 500 } = error
+  if (statusCode >= 500 || !code?.startsWith('FST_')) return undefined
+  return statusCode === 403 || statusCode === 404
+    ? routeNotFound(request)
+    : new Problem('invalid-request', `${error.message}.`, { cause: error })
 }
 
 function internal(error: Error): Problem {
@@ -98,6 +78,7 @@ function internal(error: Error): Problem {
   })
 }
 
-function pathOf(request: FastifyRequest): string {
-  return request.url.split('?', 1)[0]?.slice(0, 200) ?? ''
+function routeNotFound(request: FastifyRequest): Problem {
+  const path = request.url.split('?', 1)[0]?.slice(0, 200) ?? ''
+  return new Problem('route-not-found', `Nothing is served at ${request.method} ${path}.`)
 }

@@ -41,9 +41,24 @@ export const ProblemDocument = define(
   ),
 )
 
-/** An answer as JSON. */
-export function jsonResponse(description: string, schema: TSchema) {
-  return { description, content: { 'application/json': { schema } } }
+const requestId = { 'X-Request-Id': Type.String({ description: 'The id of the request.' }) }
+
+/** The header of an answer that made something. */
+export const locationHeader = { Location: Type.String({ description: 'Where it can be read.' }) }
+
+const retryAfter = { 'Retry-After': Type.String({ description: 'Seconds to wait at least.' }) }
+
+/** An answer as JSON, with headers of its own beside those of every answer. */
+export function jsonResponse(
+  description: string,
+  schema: TSchema,
+  headers: Record<string, TSchema> = {},
+) {
+  return {
+    description,
+    headers: { ...requestId, ...headers },
+    content: { 'application/json': { schema } },
+  }
 }
 
 /** A page of a list as JSON, or the whole list as NDJSON, one item a line. */
@@ -51,6 +66,7 @@ export function listResponse(description: string, schema: TSchema) {
   const lines = Type.String({ description: 'The whole list, one item a line.' })
   return {
     description,
+    headers: requestId,
     content: { 'application/json': { schema }, 'application/x-ndjson': { schema: lines } },
   }
 }
@@ -67,11 +83,15 @@ export function refusals(...codes: ProblemCode[]) {
       status,
       {
         description: list.map((code) => `\`${code}\`: ${problems[code].title}.`).join(' '),
+        headers: { ...requestId, ...(comesBack(Number(status)) && retryAfter) },
         content: { 'application/problem+json': { schema: ProblemDocument } },
       },
     ]),
   )
 }
+
+/** Whether the answer says when to try again. */
+const comesBack = (status: number) => status === 429 || status === 503
 
 const everywhere = [
   'invalid-request',
@@ -91,16 +111,24 @@ export const Timestamp = (description: string) =>
   Type.String({ format: 'date-time', description: `${description} RFC 3339.` })
 
 /** A table version as a parameter or a field of a request. */
-export const Version = (description: string) =>
-  Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description })
+export const Version = (description: string, options: object = {}) =>
+  Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description, ...options })
+
+/** Text that PostgreSQL can keep: it has no NUL. Unpaired surrogates are refused in every body. */
+export const noNul = { pattern: '^[^\\u0000]*$' }
+
+/** The place of a line in a log file, as a column of PostgreSQL holds it. */
+export const LinePosition = Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 })
 
 export const PageQuery = {
-  limit: Type.Integer({
-    minimum: 1,
-    maximum: 1000,
-    default: 100,
-    description: 'Items on a page at most.',
-  }),
+  limit: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 1000,
+      default: 100,
+      description: 'Items on a page at most.',
+    }),
+  ),
   cursor: Type.Optional(
     Type.String({ minLength: 1, maxLength: 1000, description: '`nextCursor` of the page before.' }),
   ),
@@ -110,7 +138,7 @@ export const IdempotencyHeaders = Type.Object({
   'idempotency-key': Type.Optional(
     Type.String({
       minLength: 1,
-      maxLength: 257,
+      maxLength: 512,
       description:
         'Makes a repeated request apply once: the same key and request get the first answer again, with `Idempotency-Replayed: true`.',
     }),

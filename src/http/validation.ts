@@ -1,6 +1,7 @@
 import AjvCompiler from '@fastify/ajv-compiler'
 import type { ErrorObject } from 'ajv'
-import type { FastifyServerOptions } from 'fastify'
+import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import { strictObject } from './schema.ts'
 
 interface Validate {
   (data: unknown): boolean
@@ -11,10 +12,12 @@ type BuildValidator = (
   schemas: Record<string, unknown>,
 ) => (route: { httpPart?: string; schema: unknown }) => Validate
 
-/** Beyond this many values only the first fault is reported: the list of all could be larger than the body. */
-const valuesListedMax = 50_000
+/** Beyond this many values only the first fault is reported: Ajv's time to list them all grows with their square. */
+const valuesListedMax = 10_000
 
-const shared = { removeAdditional: false, useDefaults: true, strict: false, $data: false } as const
+const shared = { removeAdditional: false, useDefaults: true, strict: false, verbose: true } as const
+/** Infinity, as which `1e400` is read, is no number. */
+const asTheyAre = { coerceTypes: false, strictNumbers: true } as const
 
 /**
  * Bodies are taken as they are: an unknown field or a number in quotes is refused. Parameters, queries and
@@ -27,13 +30,24 @@ export function strictBodies(): NonNullable<FastifyServerOptions['schemaControll
       compiler(schemas as never, { customOptions: { ...shared, ...customOptions } }) as (
         route: object,
       ) => Validate
-    const first = compile({ allErrors: false, coerceTypes: false })
-    const all = compile({ allErrors: true, coerceTypes: false })
+    const first = compile({ ...asTheyAre, allErrors: false })
+    const all = compile({ ...asTheyAre, allErrors: true })
     const coerced = compile({ allErrors: true, coerceTypes: true })
     return (route) =>
       route.httpPart === 'body' ? listingFaults(first(route), all(route)) : coerced(route)
   }
   return { compilersFactory: { buildValidator: buildValidator as never } }
+}
+
+/**
+ * A route that says nothing of a query takes none: what stands there in vain is refused, not passed over. Only the
+ * routes about the service itself take anything, for the sake of probes. Call it before the routes.
+ */
+export function installStrictQueries(app: FastifyInstance): void {
+  app.addHook('onRoute', ({ schema }) => {
+    if (schema === undefined || schema.hide || schema.tags?.includes('service')) return
+    schema.querystring ??= strictObject({})
+  })
 }
 
 /** Answers fast when all is well, and with every fault when not. */
@@ -55,40 +69,10 @@ function countValues(data: unknown, max: number): number {
   for (let value = open.pop(); value !== undefined && count < max; value = open.pop()) {
     count += 1
     if (typeof value !== 'object' || value === null) continue
-    for (const member of Object.values(value)) {
-      open.push(member)
+    for (const name in value) {
+      open.push((value as Record<string, unknown>)[name])
       if (open.length >= max) return max
     }
   }
   return count
-}
-
-/** One fault as the caller is told of it. */
-export interface Fault {
-  pointer: string
-  message: string
-}
-
-const faultsMax = 100
-
-/** Turns validation errors into pointers and messages; `root` is the part of the request they stand in. */
-export function toFaults(errors: readonly ErrorObject[], root: string): Fault[] {
-  const faults = errors
-    .filter((error) => error.keyword !== 'if' && error.keyword !== 'anyOf')
-    .slice(0, faultsMax)
-    .map((error) => ({ pointer: `${root}${error.instancePath}`, message: messageOf(error) }))
-  return faults.length > 0
-    ? faults
-    : errors.slice(0, 1).map((error) => ({
-        pointer: `${root}${error.instancePath}`,
-        message: messageOf(error),
-      }))
-}
-
-function messageOf(error: ErrorObject): string {
-  const { keyword, params, message = 'is not allowed' } = error
-  if (keyword === 'additionalProperties')
-    return `has an unknown field "${params['additionalProperty']}"`
-  if (keyword === 'enum') return `must be one of ${params['allowedValues'].join(', ')}`
-  return message
 }

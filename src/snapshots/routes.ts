@@ -1,9 +1,18 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import Type from 'typebox'
 import { getCommit } from '../commits/history.ts'
 import type { Db } from '../database/connect.ts'
 import { jsonAnswer, sendOutcome } from '../http/answers.ts'
 import { sendList, toPage } from '../http/lists.ts'
-import { jsonResponse, listResponse, PageQuery, refusals, strictObject } from '../http/schema.ts'
+import {
+  jsonResponse,
+  LinePosition,
+  listResponse,
+  PageQuery,
+  refusals,
+  strictObject,
+  Version,
+} from '../http/schema.ts'
 import { getTable } from '../tables/get-table.ts'
 import { TableParams } from '../tables/schema.ts'
 import { listActionsInForce, listFiles } from './queries.ts'
@@ -60,16 +69,15 @@ export const snapshotRoutes: FastifyPluginAsyncTypebox<{ db: Db }> = async (app,
       const commit = await getCommit(db, table, { version, timestamp })
       return sendList(request, reply, {
         name: `files/${table.id}/${version ?? ''}/${timestamp ?? ''}`,
-        kinds: ['number', 'number', 'number'],
-        readPage: async (position, limit) => {
-          const [at = commit.version, addedVersion = -1, addedPosition = 0] = (position ??
-            []) as number[]
+        position: FilePlace,
+        readPage: async (place, limit) => {
+          const at = place?.at ?? commit.version
+          const after = place ?? beforeFiles
           const snapshot = { tableId: table.id, version: at }
-          const after = { addedVersion, addedPosition }
           const rows = await listFiles(db, snapshot, { after, limit: limit + 1 })
           const page = toPage(rows, limit, {
             json: (row) => row.add,
-            position: (row) => [at, row.addedVersion, row.addedPosition],
+            position: ({ addedVersion, addedPosition }) => ({ at, addedVersion, addedPosition }),
           })
           return { ...page, members: { version: String(at) } }
         },
@@ -77,3 +85,12 @@ export const snapshotRoutes: FastifyPluginAsyncTypebox<{ db: Db }> = async (app,
     },
   )
 }
+
+/** The place of a file in the list of those that are live at version `at`. */
+const FilePlace = Type.Object({
+  at: Version('The version that the list shows.'),
+  addedVersion: Version('The version that added the file.'),
+  addedPosition: LinePosition,
+})
+
+const beforeFiles = { addedVersion: -1, addedPosition: 0 }

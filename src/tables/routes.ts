@@ -9,6 +9,7 @@ import {
   IdempotencyHeaders,
   jsonResponse,
   listResponse,
+  locationHeader,
   PageQuery,
   refusals,
   strictObject,
@@ -18,7 +19,8 @@ import { type Asked, type CatalogContext, createTable } from './create-table.ts'
 import { setTableDropped } from './drop-table.ts'
 import { getTable } from './get-table.ts'
 import { listTables, type TableRow } from './queries.ts'
-import { CreateTable, Table, TableList, TableParams } from './schema.ts'
+import { tableIdPattern, tableNameStartPattern } from './rules.ts'
+import { CreateTable, Table, TableList, TableName, TableParams } from './schema.ts'
 import { tableText } from './table-json.ts'
 
 /** `/tables`: make, look up, drop and bring back. */
@@ -38,7 +40,7 @@ export const tableRoutes: FastifyPluginAsyncTypebox<CatalogContext> = async (app
         headers: IdempotencyHeaders,
         body: CreateTable,
         response: {
-          201: jsonResponse('The table was created.', Table),
+          201: jsonResponse('The table was created.', Table, locationHeader),
           ...refusals(
             'invalid-json',
             'invalid-idempotency-key',
@@ -75,9 +77,15 @@ export const tableRoutes: FastifyPluginAsyncTypebox<CatalogContext> = async (app
         description: 'Without dropped ones, or with `dropped=true` the dropped ones alone.',
         querystring: strictObject({
           namePrefix: Type.Optional(
-            Type.String({ maxLength: 255, description: 'How names must begin.' }),
+            Type.String({
+              maxLength: 255,
+              pattern: tableNameStartPattern,
+              description: 'How names must begin: letters, digits, "_", "-" and dots.',
+            }),
           ),
-          dropped: Type.Boolean({ default: false }),
+          dropped: Type.Optional(
+            Type.Boolean({ default: false, description: 'The dropped tables alone.' }),
+          ),
           ...PageQuery,
         }),
         response: {
@@ -87,14 +95,16 @@ export const tableRoutes: FastifyPluginAsyncTypebox<CatalogContext> = async (app
       },
     },
     (request, reply) => {
-      const { namePrefix, dropped } = request.query
+      const { namePrefix, dropped = false } = request.query
       return sendList(request, reply, {
         name: `tables/${dropped}/${namePrefix ?? ''}`,
-        kinds: ['string', 'string'],
-        readPage: async (position, limit) => {
-          const after = position && { name: String(position[0]), id: String(position[1]) }
+        position: TablePlace,
+        readPage: async (after, limit) => {
           const rows = await listTables(db, { namePrefix, dropped }, { after, limit: limit + 1 })
-          return toPage(rows, limit, { json: tableText, position: (row) => [row.name, row.id] })
+          return toPage(rows, limit, {
+            json: tableText,
+            position: ({ name, id }) => ({ name, id }),
+          })
         },
       })
     },
@@ -168,6 +178,9 @@ export const tableRoutes: FastifyPluginAsyncTypebox<CatalogContext> = async (app
 
 /** A definition holds a schema, never data. */
 const definitionBytesMax = 4 * 1024 * 1024
+
+/** The place of a table in their list. */
+const TablePlace = Type.Object({ name: TableName, id: Type.String({ pattern: tableIdPattern }) })
 
 const changeRefusals = [
   'table-not-found',

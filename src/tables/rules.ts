@@ -1,9 +1,21 @@
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+/** A UUID in hexadecimal digits of either case. */
+export const tableIdPattern =
+  '^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$'
 
 /** Parts of letters, digits, `_` and `-`, joined by dots, so that a name needs no encoding in a URL. */
 export const tableNamePattern = '^[A-Za-z0-9_][A-Za-z0-9_-]*(\\.[A-Za-z0-9_][A-Za-z0-9_-]*)*$'
 
+/** What a name can begin with, as far as its characters go. */
+export const tableNameStartPattern = '^[A-Za-z0-9_.-]*$'
+
+const id = new RegExp(tableIdPattern)
+
 /** True when the text that names a table is its id; no name may look like one. */
 export function isTableId(table: string): boolean {
-  return uuid.test(table)
+  return id.test(table)
+}
+
+/** The one text by which a table is known that was named by its id or its name. */
+export function tableKey(table: string): string {
+  return isTableId(table) ? table.toLowerCase() : table
 }

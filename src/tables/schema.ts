@@ -1,9 +1,9 @@
 import Type, { type Static } from 'typebox'
 import { Metadata, Protocol } from '../delta/actions.ts'
-import { define, Long, strictObject, Timestamp } from '../http/schema.ts'
+import { define, Long, noNul, strictObject, Timestamp } from '../http/schema.ts'
 import { tableNamePattern } from './rules.ts'
 
-export const exampleSchema = {
+const exampleSchema = {
   type: 'struct',
   fields: [
     { name: 'id', type: 'long', nullable: false, metadata: {} },
@@ -11,8 +11,6 @@ export const exampleSchema = {
     { name: 'amount', type: 'double', nullable: true, metadata: {} },
   ],
 }
-
-const exampleId = '0197a8c2-4f0e-7c55-9b43-1f6d6f0c2f10'
 
 export const ProtocolSchema = define('Protocol', Protocol)
 export const MetadataSchema = define('Metadata', Metadata)
@@ -29,7 +27,8 @@ export const TableParams = Type.Object({
   id: Type.String({
     minLength: 1,
     maxLength: 255,
-    description: 'Id or name of the table, percent-encoded.',
+    pattern: tableNamePattern,
+    description: 'Id or name of the table: letters, digits, "_" and "-" in parts joined by dots.',
     examples: ['sales.orders'],
   }),
 })
@@ -60,7 +59,9 @@ export const CreateTable = define(
             'Folder of the table: an absolute path or a file: URI below an allowed root. Default: a folder of its own below DATA_DIR.',
         }),
       ),
-      description: Type.Optional(Type.String({ maxLength: 10_000 })),
+      description: Type.Optional(
+        Type.String({ maxLength: 10_000, ...noNul, description: 'Any text without NUL.' }),
+      ),
       configuration: Type.Optional(
         Type.Record(Type.String(), Type.String(), {
           maxProperties: 1000,
@@ -131,7 +132,7 @@ export const Table = define(
       createdAt: Timestamp('When the table was created here.'),
       droppedAt: Type.Optional(Timestamp('When the table was dropped.')),
     },
-    { description: 'A Delta table at its newest version.', examples: [] },
+    { description: 'A Delta table at its newest version.' },
   ),
 )
 
@@ -139,5 +140,3 @@ export const TableList = define(
   'TableList',
   Type.Object({ items: Type.Array(Table), nextCursor: Type.Optional(Type.String()) }),
 )
-
-export const exampleTableId = exampleId

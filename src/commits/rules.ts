@@ -1,0 +1,51 @@
+import type { ActionOf, Violation } from '../delta/actions.ts'
+import { exactBody } from '../delta/json.ts'
+import { addLongs, longMax } from '../delta/longs.ts'
+import { recordCount } from '../delta/statistics.ts'
+import type { Totals } from './rows.ts'
+import type { Proposal } from './unit.ts'
+
+interface PlacedAdd {
+  action: ActionOf<'add'>
+  index: number
+}
+
+/**
+ * The adds at which the bytes or rows of a table would pass the range of a long. What a commit removes is not
+ * taken off first: only a table beyond all measure is told apart by that. The adds must be legal.
+ */
+export function sumViolations({ actions }: Proposal, totals: Totals): Violation[] {
+  const adds = actions.flatMap((action, index) => (action.kind === 'add' ? { action, index } : []))
+  if (areFarFromLongs(adds, totals)) return []
+  const sums = [
+    { name: 'sizes', sum: totals.sizeInBytes, of: (add: Body) => add.size },
+    { name: 'numRecords', sum: totals.numRecords, of: (add: Body) => recordCount(add) ?? 0 },
+  ]
+  const violations: Violation[] = []
+  for (const { action, index } of adds) {
+    const body = exactBody(action)
+    for (const entry of sums) {
+      const before = entry.sum
+      entry.sum = addLongs(before, entry.of(body))
+      if (entry.sum <= longMax || before > longMax) continue
+      const message = `with this file the ${entry.name} of the table's files add up to more than ${longMax}`
+      violations.push({ code: 'long-invalid', index, path: body.path, message })
+    }
+  }
+  return violations
+}
+
+type Body = ReturnType<typeof exactBody<ActionOf<'add'>>>
+
+/** Numbers of at most 15 digits, and few enough of them, cannot come near the range: the common case is cheap. */
+function areFarFromLongs(adds: readonly PlacedAdd[], totals: Totals): boolean {
+  const half = 2 ** 62
+  return (
+    totals.sizeInBytes < half &&
+    totals.numRecords < half &&
+    adds.length <= 4000 &&
+    !adds.some(({ action }) => manyDigits.test(action.json))
+  )
+}
+
+const manyDigits = /\d{16}/
