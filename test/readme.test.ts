@@ -40,6 +40,6 @@ t.test('the session of the README prints what the README says', async (t) => {
     const here = command.replaceAll('localhost:8080', server.address)
     const { stdout } = await promisify(execFile)('sh', ['-c', here])
     const printed = stdout === '' || stdout.endsWith('\n') ? stdout : `${stdout}\n`
-    t.equal(timeless(printed), timeless(output), command.split('\n')[0])
+    t.equal(timeless(printed), timeless(output), command)
   }
 })

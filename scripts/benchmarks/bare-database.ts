@@ -1,0 +1,71 @@
+import { join } from 'node:path'
+import pg from 'pg'
+import { type EmbeddedConnection, startEmbeddedPostgres } from '../../src/database/embedded.ts'
+
+/** The database below a server, to be measured without the server. */
+export interface BareDatabase {
+  connection: EmbeddedConnection
+  run: (statements: string) => Promise<pg.QueryResult>
+  close: () => Promise<void>
+}
+
+/** Connects to the embedded PostgreSQL that a server runs in its DATA_DIR. */
+export async function openBareDatabase(dataDir: string): Promise<BareDatabase> {
+  const silent = { info() {}, warn() {}, error() {} }
+  const postgres = await startEmbeddedPostgres({ folder: join(dataDir, 'postgres'), log: silent })
+  const client = new pg.Client(postgres.connection)
+  await client.connect()
+  return {
+    connection: postgres.connection,
+    run: (statements) => client.query(statements),
+    close: async () => {
+      await client.end()
+      await postgres.leave()
+    },
+  }
+}
+
+/** Copies of the tables that a commit writes to, with `heads` rows in `bare_tables`, numbered from 1. */
+export async function createBareTables(database: BareDatabase, heads: number): Promise<void> {
+  await database.run(`
+    drop table if exists bare_tables, bare_commits, bare_files;
+    create table bare_tables (number integer primary key, like tables including all excluding indexes);
+    create table bare_commits (like commits including all);
+    create table bare_files (like files including all);
+    insert into bare_tables
+    select n, gen_random_uuid(), 'bare_' || n, '/bare/' || n, 0, 0, '{}', '{}', 0, 0, 0, 0
+    from generate_series(1, ${heads}) n;
+    analyze bare_tables;`)
+}
+
+/** The bare statements of a commit of one file: lock, insert commit, insert file, move the head. */
+export function bareCommit(heads: number): string {
+  // pgbench takes a colon before a word for a variable of its own.
+  const add = JSON.stringify({ add: addOf('part-0') }).replaceAll('":', '": ')
+  return `
+\\set number random(1, ${heads})
+\\set file random(1, 1000000000)
+begin;
+select id, version from bare_tables where number = :number for update \\gset
+insert into bare_commits (table_id, version, in_commit_timestamp, operation, num_added_files,
+  num_removed_files, num_added_bytes, num_removed_bytes, num_files, size_in_bytes, num_records,
+  num_files_without_records, commit_info)
+values (:id, :version + 1, :version + 1, 'WRITE', 1, 0, 1, 0, 1, 1, 1, 0, '{"commitInfo":{"operation":"WRITE"}}');
+insert into bare_files (table_id, added_version, added_position, path, size, num_records, add)
+values (:id, :version + 1, 1, 'part-' || :version || '-' || :file, 1, 1, '${add}');
+update bare_tables set version = version + 1, num_files = num_files + 1 where number = :number;
+commit;
+`
+}
+
+/** An add as the benchmarks commit it. */
+export function addOf(path: string) {
+  return {
+    path,
+    partitionValues: {},
+    size: 1024,
+    modificationTime: 1_795_000_000_000,
+    dataChange: true,
+    stats: '{"numRecords":1,"minValues":{"id":1},"maxValues":{"id":1},"nullCount":{"id":0}}',
+  }
+}

@@ -1,0 +1,85 @@
+import { connect, type Socket } from 'node:net'
+
+/** A load of requests over kept connections, one request at a time on each. */
+export interface Load {
+  address: string
+  connections: number
+  /** Ends after this time, or when `request` gives no more. */
+  milliseconds: number
+  /** The next request of a connection: its path and JSON body. */
+  request: (connection: number, count: number) => { path: string; body: string } | undefined
+}
+
+export interface LoadResult {
+  perSecond: number
+  p50Ms: number
+  p99Ms: number
+}
+
+/**
+ * Runs a load and measures it. The client is as thin as can be, for it shares the machine with what it measures;
+ * an answer other than 201 is an error.
+ */
+export async function runLoad(load: Load): Promise<LoadResult> {
+  const { hostname, port } = new URL(load.address)
+  const begin = performance.now()
+  const deadline = begin + load.milliseconds
+  const latencies: number[][] = await Promise.all(
+    Array.from({ length: load.connections }, async (_, connection) => {
+      const wire = await openWire(hostname, Number(port))
+      const own: number[] = []
+      for (let count = 0; performance.now() < deadline; count += 1) {
+        const request = load.request(connection, count)
+        if (request === undefined) break
+        const sent = performance.now()
+        await wire.post(request.path, request.body)
+        own.push(performance.now() - sent)
+      }
+      wire.close()
+      return own
+    }),
+  )
+  const seconds = (performance.now() - begin) / 1000
+  const sorted = Float64Array.from(latencies.flat()).sort()
+  const at = (share: number) =>
+    sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]
+  return { perSecond: sorted.length / seconds, p50Ms: at(0.5) ?? 0, p99Ms: at(0.99) ?? 0 }
+}
+
+interface Wire {
+  post: (path: string, body: string) => Promise<void>
+  close: () => void
+}
+
+async function openWire(host: string, port: number): Promise<Wire> {
+  const socket: Socket = connect({ host, port, noDelay: true })
+  await new Promise<void>((resolve, reject) => {
+    socket.once('connect', resolve)
+    socket.once('error', reject)
+  })
+  let waiting: { resolve: () => void; reject: (error: Error) => void } | undefined
+  let received = ''
+  socket.setEncoding('latin1')
+  socket.on('error', (error) => waiting?.reject(error))
+  socket.on('data', (chunk: string) => {
+    received += chunk
+    const headEnd = received.indexOf('\r\n\r\n')
+    if (headEnd === -1) return
+    const length = Number(/content-length: (\d+)/i.exec(received)?.[1])
+    if (received.length < headEnd + 4 + length) return
+    const answer = received
+    received = ''
+    if (answer.startsWith('HTTP/1.1 201')) waiting?.resolve()
+    else waiting?.reject(new Error(answer))
+  })
+  return {
+    post: (path, body) =>
+      new Promise((resolve, reject) => {
+        waiting = { resolve, reject }
+        socket.write(
+          `POST ${path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+        )
+      }),
+    close: () => socket.destroy(),
+  }
+}

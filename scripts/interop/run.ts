@@ -1,0 +1,119 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import type { Expected } from '../demo/ledger.ts'
+import { tellStory } from '../demo/story.ts'
+import { startServerProcess } from '../support/server-process.ts'
+import { lintOpenApi } from './openapi-lint.ts'
+import { clickHouse, deltaRs, type Reader, service } from './readers.ts'
+import { runSchemathesis } from './schemathesis.ts'
+import { differences, requestFor } from './table-read.ts'
+import { installTools, type Tools } from './tools.ts'
+
+// Lets programs of others judge the service: readers of Delta tables read what the demo has published, and
+// tools for OpenAPI take the document at its word. Ends with 1 when one of them disagrees.
+
+/** What a check found. */
+interface Finding {
+  /** What was looked at, in short. */
+  covered: string
+  faults: string[]
+}
+
+interface Result extends Finding {
+  check: string
+  seconds: string
+}
+
+const results: Result[] = []
+
+async function check(name: string, run: () => Promise<Finding>): Promise<void> {
+  process.stdout.write(`${name} …\n`)
+  const start = performance.now()
+  const finding = await run().catch((error: Error & { stdout?: string }) => ({
+    covered: 'it failed',
+    faults: [error.stdout ?? '', error.stack ?? error.message],
+  }))
+  const seconds = ((performance.now() - start) / 1000).toFixed(1)
+  results.push({ check: name, seconds, ...finding })
+}
+
+async function playDemo(folder: string): Promise<Finding> {
+  const program = fileURLToPath(new URL('../demo.ts', import.meta.url))
+  await promisify(execFile)(process.execPath, [program, '--keep', folder])
+  const { versions } = await readExpected(folder)
+  return { covered: `${versions.length} versions written`, faults: [] }
+}
+
+async function readExpected(folder: string): Promise<Expected> {
+  return JSON.parse(await readFile(join(folder, 'expected.json'), 'utf8'))
+}
+
+async function compare(folder: string, reader: Reader): Promise<Finding> {
+  const expected = await readExpected(folder)
+  const asked = requestFor(expected)
+  const read = await reader(asked)
+  const { rows, columns, version } = read.newest
+  const covered = [
+    `version 0 to ${version}`,
+    `newest with ${rows.length} rows of ${columns.length} columns`,
+    ...(read.operations === undefined ? [] : ['history']),
+    ...(read.probeCounts === undefined ? [] : [`${read.probeCounts.length} filters`]),
+  ]
+  return { covered: covered.join(', '), faults: differences(expected, asked, read) }
+}
+
+async function checkReaders(folder: string, tools: Tools): Promise<void> {
+  await check('The service over HTTP', async () => {
+    const server = await startServerProcess(folder)
+    try {
+      return await compare(folder, service(server.address, await readExpected(folder)))
+    } finally {
+      await server.stop()
+    }
+  })
+  await check('delta-rs', () => compare(folder, deltaRs(tools)))
+  await check('ClickHouse', () => compare(folder, clickHouse(tools)))
+}
+
+async function checkApi(tools: Tools): Promise<void> {
+  await check('Redocly, recommended rules', async () => ({
+    covered: 'openapi/openapi.json, errors and warnings',
+    faults: await lintOpenApi(tools),
+  }))
+  await check('Schemathesis', async () => {
+    const report = await runSchemathesis(tools)
+    const operations = /Tested: +(\d+)/.exec(report)?.[1]
+    const requests = /(\d+) generated/.exec(report)?.[1]
+    return { covered: `${operations} operations, ${requests} test cases`, faults: [] }
+  })
+}
+
+const tools = await installTools()
+const folder = await mkdtemp(join(tmpdir(), 'deltaworks-interop-'))
+const demo = join(folder, 'demo')
+try {
+  await check('The demo', () => playDemo(demo))
+  if (results.every(({ faults }) => faults.length === 0)) await checkReaders(demo, tools)
+  await checkApi(tools)
+} finally {
+  await rm(folder, { recursive: true, force: true })
+}
+
+process.stdout.write('\n')
+tellStory().table([
+  ['check', 'covered', 'result', 'seconds'],
+  ...results.map(({ check, covered, faults, seconds }) => [
+    check,
+    covered,
+    faults.length === 0 ? 'agrees' : `${faults.length} faults`,
+    seconds,
+  ]),
+])
+for (const { check, faults } of results) {
+  for (const fault of faults) process.stdout.write(`\n${check}: ${fault}\n`)
+}
+if (results.some(({ faults }) => faults.length > 0)) process.exitCode = 1

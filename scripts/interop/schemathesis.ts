@@ -1,0 +1,65 @@
+import { execFile } from 'node:child_process'
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { connect, expectStatus } from '../demo/client.ts'
+import { startServerProcess } from '../support/server-process.ts'
+import type { Tools } from './tools.ts'
+
+const settings = fileURLToPath(new URL('schemathesis/', import.meta.url))
+const tables = 20
+const keys = 1000
+const outputBytesMax = 64 * 1024 * 1024
+
+/** Drives every operation of the document that a server serves; answers the report, throws with it on a fault. */
+export async function runSchemathesis({ python }: Tools): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'deltaworks-schemathesis-'))
+  const server = await startServerProcess(join(folder, 'data'))
+  try {
+    await cp(settings, folder, { recursive: true })
+    const ids = await makeTables(server.address)
+    await writeWords(join(folder, 'tables.txt'), ids)
+    await writeWords(
+      join(folder, 'keys.txt'),
+      Array.from({ length: keys }, (_, number) => `key-${number}`),
+    )
+    const program = join(dirname(python), 'schemathesis')
+    const args = ['--config-file', 'schemathesis.toml', 'run', `${server.address}/openapi.json`]
+    const { stdout } = await promisify(execFile)(program, [...args, '--no-color'], {
+      cwd: folder,
+      maxBuffer: outputBytesMax,
+    })
+    return stdout
+  } finally {
+    await server.stop()
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** One word in quotes a line: the format of a dictionary. */
+function writeWords(path: string, words: readonly string[]): Promise<void> {
+  return writeFile(path, words.map((word) => `"${word}"\n`).join(''))
+}
+
+/** Tables with a few versions each, so that there is something to read, drop and commit to. */
+async function makeTables(address: string): Promise<string[]> {
+  const client = connect(address, 'schemathesis')
+  const field = (name: string, type: string) => ({ name, type, nullable: true, metadata: {} })
+  return Promise.all(
+    Array.from({ length: tables }, async (_, number) => {
+      const definition = {
+        name: `driven.table_${number}`,
+        schema: { type: 'struct', fields: [field('id', 'long'), field('day', 'date')] },
+        partitionColumns: number % 2 === 0 ? [] : ['day'],
+      }
+      const { body } = expectStatus(await client.post<{ id: string }>('/tables', definition), 201)
+      for (const version of [1, 2]) {
+        const actions = [{ txn: { appId: 'seed', version } }]
+        expectStatus(await client.post(`/tables/${body.id}/commits`, { actions }), 201)
+      }
+      return body.id
+    }),
+  )
+}

@@ -1,0 +1,103 @@
+"""Data that a schema cannot describe: log lines, and table schemas that Delta knows."""
+
+import json
+
+import schemathesis
+from hypothesis import strategies as st
+
+texts = st.text(max_size=20)
+longs = st.integers(min_value=-(2**63), max_value=2**63 - 1)
+flags = st.booleans()
+maybe_null = st.none() | texts
+
+add = st.fixed_dictionaries(
+    {
+        "path": texts,
+        "partitionValues": st.just({}) | st.dictionaries(st.just("day"), maybe_null),
+        "size": longs | st.integers(0, 10**6),
+        "modificationTime": st.integers(0, 2**42),
+        "dataChange": flags,
+    },
+    optional={"stats": maybe_null | st.just('{"numRecords": 1}'), "unknown": longs},
+)
+remove = st.fixed_dictionaries(
+    {"path": texts, "dataChange": flags},
+    optional={"deletionTimestamp": longs, "extendedFileMetadata": flags},
+)
+txn = st.fixed_dictionaries({"appId": texts, "version": longs})
+domain = st.fixed_dictionaries(
+    {"domain": texts, "configuration": texts, "removed": flags}
+)
+actions = st.one_of(
+    add.map(lambda body: {"add": body}),
+    remove.map(lambda body: {"remove": body}),
+    txn.map(lambda body: {"txn": body}),
+    domain.map(lambda body: {"domainMetadata": body}),
+    st.dictionaries(texts, longs, max_size=2).map(lambda body: {"commitInfo": body}),
+    st.dictionaries(texts, texts, min_size=1, max_size=1),
+)
+lines = st.lists(actions.map(json.dumps) | texts, max_size=5).map("\n".join)
+
+
+@schemathesis.serializer("application/x-ndjson")
+def serialize_lines(ctx, value):
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text.encode(errors="replace")
+
+
+
+TYPES = [
+    "long",
+    "string",
+    "date",
+    "decimal(10,2)",
+    "timestamp",
+    "timestamp_ntz",
+    "variant",
+]
+
+
+def field(number, data_type, nullable):
+    name = f"column_{number}"
+    return {"name": name, "type": data_type, "nullable": nullable, "metadata": {}}
+
+
+columns = st.tuples(st.sampled_from(TYPES), flags)
+schemas = st.lists(columns, min_size=1, max_size=5).map(
+    lambda all: {
+        "type": "struct",
+        "fields": [field(number, *column) for number, column in enumerate(all)],
+    }
+)
+
+
+def holds_texts(value, kind):
+    members = value.values() if isinstance(value, dict) else value
+    return isinstance(value, kind) and all(isinstance(one, str) for one in members)
+
+
+def with_schema(body, schema):
+    """The definition with this schema; what refers to columns or must be known to Delta fits it."""
+    fitting = {"schema": schema}
+    if holds_texts(body.get("partitionColumns"), list):
+        names = [one["name"] for one in schema["fields"]]
+        fitting["partitionColumns"] = names[: len(names) - 1]
+    if holds_texts(body.get("configuration"), dict):
+        fitting["configuration"] = {"delta.appendOnly": "true"}
+    return {**body, **fitting}
+
+
+@schemathesis.hook
+def flatmap_body(ctx, body):
+    """Lines become lines of a log, and most definitions of tables get a schema of Delta's.
+
+    Parts of the wrong shape stay as they were made: they are there to be refused.
+    """
+    label = ctx.operation.label
+    if label == "POST /tables/{id}/commits" and isinstance(body, str):
+        return lines
+    if label == "POST /tables" and isinstance(body, dict):
+        if isinstance(body.get("schema"), dict):
+            defined = schemas.map(lambda schema: with_schema(body, schema))
+            return defined | st.just(body)
+    return st.just(body)
