@@ -40,11 +40,8 @@ export async function createTable(
 }
 
 /** Commits new orders as a blind append: whatever came between, it becomes the next version. */
-async function appendOrders(
-  stage: Stage,
-  client: Client,
-  { rows, key = randomUUID() }: { rows: readonly Row[]; key?: string },
-) {
+async function appendOrders(stage: Stage, client: Client, rows: readonly Row[]) {
+  const key = randomUUID()
   const written = await writeDataFiles(stage.layout, rows)
   const proposal: Proposal = {
     operation: 'WRITE',
@@ -71,7 +68,7 @@ export async function appendAtOnce(stage: Stage): Promise<number> {
     shops.flatMap((client, index) =>
       [0, 1].map(async (batch) => ({
         client,
-        ...(await appendOrders(stage, client, { rows: placeOrders(index + 1, batch) })),
+        ...(await appendOrders(stage, client, placeOrders(index + 1, batch))),
       })),
     ),
   )
@@ -118,8 +115,8 @@ export async function deleteWhileAppending(stage: Stage): Promise<void> {
       }
       return { proposal, memory }
     }),
-    appendOrders(stage, clients.web, { rows: placeOrders(1, 2) }),
-    appendOrders(stage, clients.store, { rows: placeOrders(2, 2) }),
+    appendOrders(stage, clients.web, placeOrders(1, 2)),
+    appendOrders(stage, clients.store, placeOrders(2, 2)),
   ])
   tellCommitted(stage, 'the delete', committed)
   const { from, rest } = committed.memory
@@ -201,8 +198,8 @@ export async function appendWithNewColumn(stage: Stage): Promise<void> {
   const withCoupons = (rows: Row[]) =>
     rows.map((row, index) => ({ ...row, coupon: index % 2 === 0 ? `STORM-${row['id']}` : null }))
   const appends = await Promise.all([
-    appendOrders(stage, clients.app, { rows: withCoupons(placeOrders(3, 3)) }),
-    appendOrders(stage, clients.market, { rows: withCoupons(placeOrders(4, 3)) }),
+    appendOrders(stage, clients.app, withCoupons(placeOrders(3, 3))),
+    appendOrders(stage, clients.market, withCoupons(placeOrders(4, 3))),
   ])
   for (const { proposal, answer } of appends) {
     story.exchange(`POST ${commitsPath(stage)}`, proposal, answer)
@@ -230,8 +227,8 @@ export async function compactWhileAppending(stage: Stage): Promise<void> {
       }
       return { proposal, memory }
     }),
-    appendOrders(stage, clients.web, { rows: placeOrders(1, 5) }),
-    appendOrders(stage, clients.store, { rows: placeOrders(2, 5) }),
+    appendOrders(stage, clients.web, placeOrders(1, 5)),
+    appendOrders(stage, clients.store, placeOrders(2, 5)),
   ])
   tellCommitted(stage, 'the compaction', committed)
   const { small, whole } = committed.memory

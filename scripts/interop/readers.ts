@@ -19,7 +19,10 @@ export function deltaRs({ python }: Tools): Reader {
   return (asked) => ask(python, [program('read_delta_rs.py')], asked)
 }
 
-/** ClickHouse, whose Delta reader stands on delta-kernel-rs, with Parquet and SQL of its own. */
+/**
+ * ClickHouse: Parquet, types and SQL of its own, over delta-kernel-rs. delta-rs follows a fork of that kernel, so
+ * for the log itself the third opinion is what the writers noted down.
+ */
 export function clickHouse({ npm }: Tools): Reader {
   return (asked) => ask(process.execPath, [program('read-clickhouse.ts'), npm], asked)
 }

@@ -16,26 +16,27 @@ const outputBytesMax = 64 * 1024 * 1024
 /** Drives every operation of the document that a server serves; answers the report, throws with it on a fault. */
 export async function runSchemathesis({ python }: Tools): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'deltaworks-schemathesis-'))
-  const server = await startServerProcess(join(folder, 'data'))
   try {
-    await cp(settings, folder, { recursive: true })
-    const ids = await makeTables(server.address)
-    await writeWords(join(folder, 'tables.txt'), ids)
-    await writeWords(
-      join(folder, 'keys.txt'),
-      Array.from({ length: keys }, (_, number) => `key-${number}`),
-    )
-    const program = join(dirname(python), 'schemathesis')
-    const args = ['--config-file', 'schemathesis.toml', 'run', `${server.address}/openapi.json`]
-    const { stdout } = await promisify(execFile)(program, [...args, '--no-color'], {
-      cwd: folder,
-      maxBuffer: outputBytesMax,
-    })
-    return stdout
+    const server = await startServerProcess(join(folder, 'data'))
+    try {
+      await cp(settings, folder, { recursive: true })
+      await writeWords(join(folder, 'tables.txt'), await makeTables(server.address))
+      const words = Array.from({ length: keys }, (_, number) => `key-${number}`)
+      await writeWords(join(folder, 'keys.txt'), words)
+      return await drive(join(dirname(python), 'schemathesis'), server.address, folder)
+    } finally {
+      await server.stop()
+    }
   } finally {
-    await server.stop()
     await rm(folder, { recursive: true, force: true })
   }
+}
+
+async function drive(program: string, address: string, cwd: string): Promise<string> {
+  const args = ['--config-file', 'schemathesis.toml', 'run', `${address}/openapi.json`]
+  const maxBuffer = outputBytesMax
+  const { stdout } = await promisify(execFile)(program, [...args, '--no-color'], { cwd, maxBuffer })
+  return stdout
 }
 
 /** One word in quotes a line: the format of a dictionary. */

@@ -45,7 +45,6 @@ def serialize_lines(ctx, value):
     return text.encode(errors="replace")
 
 
-
 TYPES = [
     "long",
     "string",
@@ -71,33 +70,17 @@ schemas = st.lists(columns, min_size=1, max_size=5).map(
 )
 
 
-def holds_texts(value, kind):
-    members = value.values() if isinstance(value, dict) else value
-    return isinstance(value, kind) and all(isinstance(one, str) for one in members)
-
-
-def with_schema(body, schema):
-    """The definition with this schema; what refers to columns or must be known to Delta fits it."""
-    fitting = {"schema": schema}
-    if holds_texts(body.get("partitionColumns"), list):
-        names = [one["name"] for one in schema["fields"]]
-        fitting["partitionColumns"] = names[: len(names) - 1]
-    if holds_texts(body.get("configuration"), dict):
-        fitting["configuration"] = {"delta.appendOnly": "true"}
-    return {**body, **fitting}
-
-
 @schemathesis.hook
 def flatmap_body(ctx, body):
     """Lines become lines of a log, and most definitions of tables get a schema of Delta's.
 
-    Parts of the wrong shape stay as they were made: they are there to be refused.
+    All else stays as it was made, for what is wrong in it is there to be refused.
     """
     label = ctx.operation.label
     if label == "POST /tables/{id}/commits" and isinstance(body, str):
         return lines
     if label == "POST /tables" and isinstance(body, dict):
         if isinstance(body.get("schema"), dict):
-            defined = schemas.map(lambda schema: with_schema(body, schema))
+            defined = schemas.map(lambda schema: {**body, "schema": schema})
             return defined | st.just(body)
     return st.just(body)
