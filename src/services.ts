@@ -19,7 +19,7 @@ export interface Ground {
 export function createServices(config: Config, { pool, db, publisher }: Ground): Services {
   const metrics = createMetrics()
   const committer = createCommitter({
-    db,
+    pool,
     queueCommitsMax: config.queueCommitsMax,
     batchActionsMax: config.batchActionsMax,
     idempotencyRetentionMs: config.idempotencyRetentionMs,

@@ -1,11 +1,13 @@
-import type { Db, Tx } from '../database/connect.ts'
-import { inTransaction } from '../database/transaction.ts'
+import type { Pool, Tx } from '../database/connect.ts'
+import { inPipelinedTransaction } from '../database/pipeline.ts'
 import { fileKeysOf } from '../delta/paths.ts'
 import { claimKeys, findAnswers, insertAnswers, keysOf } from '../idempotency/queries.ts'
 import type { Outcome } from '../idempotency/rules.ts'
 import { Problem } from '../problems.ts'
 import { lockHeads, updateHeads } from '../tables/queries.ts'
-import { judgeBatch } from './judge.ts'
+import { isTableId } from '../tables/rules.ts'
+import { judgeBatch, type KeyState } from './judge.ts'
+import type { BatchState } from './ledger.ts'
 import {
   endFiles,
   findCommits,
@@ -30,32 +32,45 @@ export interface BatchResult {
  * throws a `Problem`: then the database was asked to commit and its answer was lost.
  */
 export async function commitBatch(
-  db: Db,
+  pool: Pool,
   units: readonly Unit[],
   { idempotencyRetentionMs }: { idempotencyRetentionMs: number },
 ): Promise<BatchResult> {
   const parts = units.flatMap((unit) => unit.parts)
   const keys = keysOf(units.map((unit) => unit.idempotent))
   let isCommitting = false
-  const work = inTransaction(db, async (tx) => {
-    const busy = await claimKeys(tx, keys)
-    const { heads, now } = await lockHeads(tx, [...new Set(parts.map((part) => part.table))])
-    const kept = await findAnswers(tx, keys, idempotencyRetentionMs)
-    const touched = touchedPlaces(parts, heads)
-    const liveFiles = await findLiveFiles(tx, touched.files)
-    const winners = await findCommits(tx, touched.versions)
-    const { outcomes, writes } = judgeBatch(
-      units,
-      { now, heads, liveFiles, winners },
-      { busy, kept },
-    )
-    await write(tx, writes)
+  const work = inPipelinedTransaction(pool, async (tx) => {
+    const { state, keyState } = await lockAndRead(tx, { parts, keys, idempotencyRetentionMs })
+    const { outcomes, writes } = judgeBatch(units, state, keyState)
     isCommitting = true
-    return { outcomes, changedTables: writes.heads.map((head) => head.id) }
+    const changedTables = writes.heads.map((head) => head.id)
+    return { result: { outcomes, changedTables }, writes: write(tx, writes) }
   })
   return work.catch((error) => {
     throw isCommitting && !isRefusal(error) ? inDoubt(error) : error
   })
+}
+
+/** Locks what the verdicts depend on, and reads it under the locks, in as few journeys as can be. */
+async function lockAndRead(
+  tx: Tx,
+  batch: { parts: readonly Part[]; keys: readonly string[]; idempotencyRetentionMs: number },
+): Promise<{ state: BatchState; keyState: KeyState }> {
+  const { parts, keys, idempotencyRetentionMs } = batch
+  // Statements run in the order in which they are issued: the locks first.
+  const claiming = claimKeys(tx, keys)
+  const locking = lockHeads(tx, [...new Set(parts.map((part) => part.table))])
+  const finding = findAnswers(tx, keys, idempotencyRetentionMs)
+  // Tables that are named by id can be read at once; those named by name are only known when locked.
+  const byId = parts.every((part) => isTableId(part.table))
+  const early = byId ? findLiveFiles(tx, touchedFiles(parts, [])) : []
+  const [busy, { heads, now }, kept, found] = await Promise.all([claiming, locking, finding, early])
+  const stale = staleVersions(parts, heads)
+  const [liveFiles, winners] = await Promise.all([
+    byId ? found : findLiveFiles(tx, touchedFiles(parts, heads)),
+    findCommits(tx, stale),
+  ])
+  return { state: { now, heads, liveFiles, winners }, keyState: { busy, kept } }
 }
 
 /** An error that ends a transaction but not its session comes from a database that did not commit. */
@@ -71,30 +86,40 @@ function inDoubt(cause: unknown): Problem {
   )
 }
 
-/** The places of the tables that the verdicts depend on: files named, and versions expected but taken. */
-function touchedPlaces(parts: readonly Part[], heads: readonly Head[]) {
-  const byName = new Map(
-    heads.flatMap((head) => [[head.id, head] as const, [head.name, head] as const]),
-  )
-  const files: { tableId: string; path: string }[] = []
-  const versions: { tableId: string; version: number }[] = []
-  for (const { table, proposal } of parts) {
-    const head = byName.get(table)
-    if (head === undefined) continue
-    const tableId = head.id
-    for (const path of fileKeysOf(proposal.actions)) files.push({ tableId, path })
-    const version = proposal.expectedVersion
-    if (version !== undefined && version <= head.version) versions.push({ tableId, version })
-  }
-  return { files, versions }
+/** The files that the parts name, at their tables' ids. */
+function touchedFiles(parts: readonly Part[], heads: readonly Head[]) {
+  const ids = new Map(heads.map((head) => [head.name, head.id]))
+  return parts.flatMap(({ table, proposal }) => {
+    const tableId = isTableId(table) ? table : ids.get(table)
+    if (tableId === undefined) return []
+    return fileKeysOf(proposal.actions).map((path) => ({ tableId, path }))
+  })
 }
 
-async function write(tx: Tx, writes: Writes): Promise<void> {
-  await insertCommits(tx, writes.commits)
-  await endFiles(tx, writes.fileUpdates)
-  await insertFiles(tx, writes.files)
-  await supersedeActions(tx, writes.actionUpdates)
-  await insertActions(tx, writes.actions)
-  await updateHeads(tx, writes.heads)
-  await insertAnswers(tx, writes.answers)
+/** The versions that the parts expect but that are taken. */
+function staleVersions(parts: readonly Part[], heads: readonly Head[]) {
+  const byName = new Map(
+    heads.flatMap((head) => [
+      [head.id, head],
+      [head.name, head],
+    ]),
+  )
+  return parts.flatMap(({ table, proposal: { expectedVersion: version } }) => {
+    const head = byName.get(table)
+    const isStale = head !== undefined && version !== undefined && version <= head.version
+    return isStale ? { tableId: head.id, version } : []
+  })
+}
+
+/** Issues all writes of a batch, in the order in which they must run. */
+function write(tx: Tx, writes: Writes): Promise<void>[] {
+  return [
+    insertCommits(tx, writes.commits),
+    endFiles(tx, writes.fileUpdates),
+    insertFiles(tx, writes.files),
+    supersedeActions(tx, writes.actionUpdates),
+    insertActions(tx, writes.actions),
+    updateHeads(tx, writes.heads),
+    insertAnswers(tx, writes.answers),
+  ]
 }

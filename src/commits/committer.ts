@@ -1,4 +1,5 @@
-import type { Db } from '../database/connect.ts'
+import { setImmediate } from 'node:timers/promises'
+import type { Pool } from '../database/connect.ts'
 import { toProblem } from '../database/sqlstate.ts'
 import type { Outcome } from '../idempotency/rules.ts'
 import { Problem } from '../problems.ts'
@@ -19,7 +20,7 @@ export interface Committer {
 }
 
 export interface CommitterOptions {
-  db: Db
+  pool: Pool
   /** Units that may wait at most. */
   queueCommitsMax: number
   /** A batch is closed once it holds this many actions. */
@@ -54,6 +55,8 @@ export function createCommitter(options: CommitterOptions): Committer {
   let running: Promise<void> | undefined
 
   async function run(): Promise<void> {
+    // All that has arrived in this turn of the event loop goes into the first batch.
+    await setImmediate()
     while (queue.length > 0) await settle(takeBatch(queue, options.batchActionsMax), options)
     running = undefined
   }
@@ -86,7 +89,7 @@ async function settle(batch: readonly Waiting[], options: CommitterOptions): Pro
   const started = performance.now()
   try {
     const units = batch.map(({ unit }) => unit)
-    const result = await commitBatch(options.db, units, options)
+    const result = await commitBatch(options.pool, units, options)
     const now = performance.now()
     options.onBatch({
       seconds: (now - started) / 1000,

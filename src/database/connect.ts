@@ -55,6 +55,7 @@ export function createPool(options: PoolOptions): Pool {
   const pool = new pg.Pool({
     ...connection,
     max,
+    pipeline: true,
     application_name: 'deltaworks',
     connectionTimeoutMillis: waitMsMax,
     lock_timeout: lockMsMax,

@@ -1,10 +1,12 @@
 import {
-  type DatabaseConnection,
-  type Dialect,
+  type CompiledQuery,
+  DefaultQueryExecutor,
+  DummyDriver,
   Kysely,
   PostgresAdapter,
-  PostgresIntrospector,
+  PostgresDialect,
   PostgresQueryCompiler,
+  type QueryResult,
 } from 'kysely'
 import type { PoolClient } from 'pg'
 import type { Pool, Tx } from './connect.ts'
@@ -48,54 +50,50 @@ const transactions = new WeakMap<PoolClient, Tx>()
 function transactionOver(client: PoolClient): Tx {
   const known = transactions.get(client)
   if (known !== undefined) return known
-  const tx = new Kysely<Database>({ dialect: dialectOver(client) }) as unknown as Tx
+  const dialect = new PostgresDialect({ pool: async () => Promise.reject(belongsToOne) })
+  const tx = new Kysely<Database>({
+    config: { dialect },
+    dialect,
+    driver: new DummyDriver(),
+    executor: new EagerExecutor(client),
+  }) as unknown as Tx
   transactions.set(client, tx)
   return tx
 }
 
-/** Kysely's PostgreSQL on a single connection, which is not kept waiting between statements. */
-function dialectOver(client: PoolClient): Dialect {
-  const connection = connectionOver(client)
-  const outside = async () => {
-    throw new Error('the transaction belongs to inPipelinedTransaction')
-  }
-  return {
-    createAdapter: () => new PostgresAdapter(),
-    createIntrospector: (db) => new PostgresIntrospector(db),
-    createQueryCompiler: () => new PostgresQueryCompiler(),
-    createDriver: () => ({
-      init: async () => {},
-      acquireConnection: async () => connection,
-      releaseConnection: async () => {},
-      beginTransaction: outside,
-      commitTransaction: outside,
-      rollbackTransaction: outside,
-      destroy: outside,
-    }),
-  }
-}
+const belongsToOne = new Error('the queries of a pipelined transaction belong to its connection')
 
 /** A connection keeps what it has prepared, so only so many texts get a name. */
 const preparedMax = 100
 
-function connectionOver(client: PoolClient): DatabaseConnection {
-  const names = new Map<string, string>()
-  const nameOf = (text: string) => {
-    if (!names.has(text) && names.size < preparedMax) names.set(text, `s${names.size}`)
-    return names.get(text)
+/**
+ * Sends a statement in the call that issues it, not some promises later: what is issued first is first on the
+ * wire, and the commit is last.
+ */
+class EagerExecutor extends DefaultQueryExecutor {
+  readonly #client: PoolClient
+  readonly #names = new Map<string, string>()
+
+  constructor(client: PoolClient) {
+    super(new PostgresQueryCompiler(), new PostgresAdapter(), {
+      provideConnection: () => Promise.reject(belongsToOne),
+    })
+    this.#client = client
   }
-  return {
-    async executeQuery({ sql: text, parameters }) {
-      const name = nameOf(text)
-      const values = [...parameters]
-      const { rows, rowCount } = await client.query(
-        name === undefined ? { text, values } : { name, text, values },
-      )
-      return { rows, numAffectedRows: BigInt(rowCount ?? 0) }
-    },
-    async *streamQuery() {
-      yield* []
-      throw new Error('a pipelined connection cannot stream')
-    },
+
+  override executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
+    const { sql: text, parameters } = query
+    const name = this.#nameOf(text)
+    const values = [...parameters]
+    return this.#client
+      .query(name === undefined ? { text, values } : { name, text, values })
+      .then(({ rows, rowCount }) => ({ rows, numAffectedRows: BigInt(rowCount ?? 0) }))
+  }
+
+  #nameOf(text: string): string | undefined {
+    if (!this.#names.has(text) && this.#names.size < preparedMax) {
+      this.#names.set(text, `s${this.#names.size}`)
+    }
+    return this.#names.get(text)
   }
 }

@@ -27,12 +27,10 @@ export async function findAnswers(
   retentionMs: number,
 ): Promise<Map<string, KeptAnswer>> {
   if (keys.length === 0) return new Map()
-  const rows = await tx
-    .selectFrom('idempotency_keys')
-    .select(['key', 'request_hash as requestHash', 'status', 'headers', 'body'])
-    .where('key', 'in', keys)
-    .where(sql<boolean>`created_at > clock_timestamp() - ${retentionMs} * interval '1 ms'`)
-    .execute()
+  const { rows } = await sql<Omit<KeptAnswer, 'headers'> & { headers: string }>`
+    select key, request_hash as "requestHash", status, headers, body from idempotency_keys
+    where key = any(${keys}::text[])
+      and created_at > clock_timestamp() - ${retentionMs} * interval '1 ms'`.execute(tx)
   return new Map(rows.map((row) => [row.key, { ...row, headers: JSON.parse(row.headers) }]))
 }
 

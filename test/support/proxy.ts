@@ -29,8 +29,9 @@ interface Trap extends Loss {
 }
 
 const socketName = '.s.PGSQL.5432'
-/** As the driver sends it, a simple query. */
+/** As the driver sends it, a simple query; and the tag that it is answered with. */
 const commitText = 'commit\0'
+const commitTag = 'COMMIT\0'
 
 /** Starts a proxy for the life of a test. */
 export async function startProxy(t: Test, database: TestDatabase): Promise<Proxy> {
@@ -61,10 +62,12 @@ export async function startProxy(t: Test, database: TestDatabase): Promise<Proxy
 
 /** Passes all through in both directions, until a trap springs. */
 function link(client: Socket, upstream: Socket, traps: Trap[]): void {
+  const prepared = new Map<string, string>()
   let said = ''
+  let answered = ''
   let sprung: Trap | undefined
   client.on('data', (chunk) => {
-    said += chunk.toString('latin1')
+    said += statementsIn(chunk.toString('latin1'), prepared)
     if (said.includes(commitText)) {
       sprung = takeSprung(traps, said)
       said = ''
@@ -76,6 +79,8 @@ function link(client: Socket, upstream: Socket, traps: Trap[]): void {
       client.write(chunk)
       return
     }
+    answered += chunk.toString('latin1')
+    if (!answered.includes(commitTag)) return
     await sprung.before?.()
     cut()
     sprung.sprung()
@@ -85,6 +90,15 @@ function link(client: Socket, upstream: Socket, traps: Trap[]): void {
     upstream.destroy()
   }
   for (const socket of [client, upstream]) socket.on('error', cut).on('close', cut)
+}
+
+/** What was sent, and the texts of the prepared statements that it runs. */
+function statementsIn(sent: string, prepared: Map<string, string>): string {
+  for (const [, name = '', text = ''] of sent.matchAll(/P[\s\S]{4}(s\d+)\0([^\0]*)\0/g)) {
+    prepared.set(name, text)
+  }
+  const run = [...sent.matchAll(/B[\s\S]{4}\0(s\d+)\0/g)].map(([, name = '']) => prepared.get(name))
+  return [...run, sent].join('\n')
 }
 
 /** The trap that the COMMIT after these statements springs. */

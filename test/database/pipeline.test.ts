@@ -1,0 +1,88 @@
+import { sql } from 'kysely'
+import t from 'tap'
+import type { Tx } from '../../src/database/connect.ts'
+import { inPipelinedTransaction } from '../../src/database/pipeline.ts'
+import { createTestDatabase, poolOf } from '../support/postgres.ts'
+
+const database = await createTestDatabase()
+t.teardown(() => database.drop())
+const pool = poolOf(database.connection, 2)
+t.teardown(() => pool.end())
+
+await pool.query('create table notes (place serial, note integer unique)')
+
+const insert = (tx: Tx, note: number) => sql`insert into notes (note) values (${note})`.execute(tx)
+const listNotes = async () =>
+  (await pool.query('select note from notes order by place')).rows.map((row) => row.note)
+const emptied = () => pool.query('truncate notes restart identity')
+
+t.test(
+  'statements run in the order in which they are issued, also the first of a connection',
+  async (t) => {
+    await emptied()
+    const notes = Array.from({ length: 200 }, (_, note) => note)
+    const answers = await inPipelinedTransaction(pool, async (tx) => {
+      const [first] = await Promise.all(notes.slice(0, 100).map((note) => insert(tx, note)))
+      return { result: first, writes: notes.slice(100).map((note) => insert(tx, note)) }
+    })
+    t.equal(answers?.numAffectedRows, 1n)
+    t.strictSame(await listNotes(), notes)
+  },
+)
+
+t.test('all writes are in the transaction, however many go on side by side', async (t) => {
+  await emptied()
+  const rounds = Array.from({ length: 100 }, (_, round) => round)
+  await Promise.all(
+    rounds.map((round) =>
+      inPipelinedTransaction(pool, async (tx) => ({
+        result: 0,
+        writes: [0, 1, 2].map((write) => insert(tx, round * 3 + write)),
+      })),
+    ),
+  )
+  const { rows } = await pool.query(
+    'select count(*) as writes from notes group by xmin::text having count(*) <> 3',
+  )
+  t.strictSame(rows, [])
+  t.equal((await listNotes()).length, 300)
+})
+
+t.test('nothing is kept when the work throws, and the connection serves on', async (t) => {
+  await emptied()
+  for (let round = 0; round < 5; round += 1) {
+    const work = inPipelinedTransaction(pool, async (tx) => {
+      await insert(tx, round)
+      throw new Error('changed my mind')
+    })
+    await t.rejects(work, { message: 'changed my mind' })
+  }
+  t.strictSame(await listNotes(), [])
+  t.equal(pool.totalCount, pool.idleCount)
+})
+
+t.test(
+  'nothing is kept when the last writes fail, though the commit was sent with them',
+  async (t) => {
+    await emptied()
+    const work = inPipelinedTransaction(pool, async (tx) => ({
+      result: undefined,
+      writes: [insert(tx, 1), insert(tx, 1), insert(tx, 2)],
+    }))
+    await t.rejects(work, { code: '23505' })
+    t.strictSame(await listNotes(), [])
+    await inPipelinedTransaction(pool, async (tx) => ({ result: 0, writes: [insert(tx, 3)] }))
+    t.strictSame(await listNotes(), [3])
+  },
+)
+
+t.test('a connection that is lost on the way is not used again', async (t) => {
+  await emptied()
+  const work = inPipelinedTransaction(pool, async (tx) => {
+    await sql`select pg_terminate_backend(pg_backend_pid())`.execute(tx)
+    return { result: 0, writes: [] }
+  })
+  await t.rejects(work)
+  await inPipelinedTransaction(pool, async (tx) => ({ result: 0, writes: [insert(tx, 1)] }))
+  t.strictSame(await listNotes(), [1])
+})
