@@ -105,9 +105,10 @@ t.test('a key is the same bare and quoted, and differs in case', async (t) => {
   const { server, table } = await startWithTable(t)
   const commit = (value: string) =>
     server.commit(table, { actions: [add('a')] }, { 'idempotency-key': value })
-  const first = await commit('Key-1 "x"')
-  isReplay(t, await commit('"Key-1 \\"x\\""'), first)
-  t.match(await commit('key-1 "x"'), { status: 201, body: { version: 2 } })
+  const first = await commit('Key-1 x')
+  isReplay(t, await commit('"Key-1 x"'), first)
+  t.match(await commit('key-1 x'), { status: 201, body: { version: 2 } })
+  t.match(await commit('"Key-1 \\"x\\""'), { status: 201, body: { version: 3 } })
 })
 
 t.test('a key that cannot be used is refused', async (t) => {
