@@ -1,6 +1,7 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { type Connection, createDb, createPool } from '../../src/database/connect.ts'
 import { type EmbeddedConnection, startEmbeddedPostgres } from '../../src/database/embedded.ts'
@@ -14,7 +15,8 @@ interface TestPostgres {
 
 /** Where a test run notes its PostgreSQL; runs at the same time need records of their own. */
 const record =
-  process.env['DELTAWORKS_TEST_RECORD'] ?? new URL('../../.tap/postgres.json', import.meta.url)
+  process.env['DELTAWORKS_TEST_RECORD'] ??
+  fileURLToPath(new URL('../../.tap/postgres.json', import.meta.url))
 const template = 'deltaworks_template'
 const silent = { info() {}, warn() {}, error() {} }
 
@@ -24,6 +26,7 @@ const settings = { fsync: 'off', full_page_writes: 'off', max_connections: '300'
 /** Starts the PostgreSQL of a test run, with a migrated database to clone. */
 export async function startTestPostgres(): Promise<void> {
   await stopTestPostgres()
+  await mkdir(dirname(record), { recursive: true })
   const folder = await mkdtemp(join(tmpdir(), 'deltaworks-test-'))
   const postgres = await startEmbeddedPostgres({
     folder: join(folder, 'postgres'),
