@@ -59,12 +59,16 @@ create table actions (
   kind text not null,
   key text,
   superseded_version bigint,
+  app_version bigint,
   action json not null,
   constraint actions_pkey primary key (table_id, version, position)
 );
 
 comment on column actions.key is 'appId of a txn, domain of a domainMetadata, empty for protocol and metaData; null when nothing replaces the action.';
 
+comment on column actions.app_version is 'Of a txn: the version that the application gave it.';
+
 create unique index actions_current_key on actions (table_id, kind, key)
   where key is not null and superseded_version is null;
 create index actions_history_idx on actions (table_id, kind, key, version) where key is not null;
+create index actions_app_version_idx on actions (table_id, key, app_version, version) where app_version is not null;

@@ -7,12 +7,15 @@ create table actions (
   kind text not null,
   key text,
   superseded_version bigint,
+  app_version bigint,
   action json not null,
   constraint actions_pkey PRIMARY KEY (table_id, version, "position")
 );
+CREATE INDEX actions_app_version_idx ON public.actions USING btree (table_id, key, app_version, version) WHERE (app_version IS NOT NULL);
 CREATE UNIQUE INDEX actions_current_key ON public.actions USING btree (table_id, kind, key) WHERE ((key IS NOT NULL) AND (superseded_version IS NULL));
 CREATE INDEX actions_history_idx ON public.actions USING btree (table_id, kind, key, version) WHERE (key IS NOT NULL);
 comment on column actions.key is 'appId of a txn, domain of a domainMetadata, empty for protocol and metaData; null when nothing replaces the action.';
+comment on column actions.app_version is 'Of a txn: the version that the application gave it.';
 
 create table commits (
   table_id uuid not null,

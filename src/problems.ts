@@ -67,6 +67,46 @@ export const problems = {
     title: 'The version is taken',
     remedy: 'Read the table at `currentVersion`, decide again, and commit as version `actual`.',
   },
+  'protocol-changed': {
+    status: 409,
+    title: 'The protocol was changed since it was read',
+    remedy: 'Read the table at `currentVersion` and decide again; `winner` changed its protocol.',
+  },
+  'metadata-changed': {
+    status: 409,
+    title: 'The metadata was changed since it was read',
+    remedy: 'Read the table at `currentVersion` and decide again; `winner` changed its metadata.',
+  },
+  'domain-metadata-conflict': {
+    status: 409,
+    title: 'Another commit wrote the same metadata domain',
+    remedy: 'Read the table at `currentVersion` and decide again; `domain` is what collides.',
+  },
+  'concurrent-transaction': {
+    status: 409,
+    title: 'Another commit wrote the same app transaction',
+    remedy: 'Look up how far the application `appId` has come, and go on from there.',
+  },
+  'concurrent-append': {
+    status: 409,
+    title: 'Files were added to what was read',
+    remedy: 'Read the table at `currentVersion` and decide again; `path` is one of the new files.',
+  },
+  'concurrent-delete-read': {
+    status: 409,
+    title: 'A file that was read was removed',
+    remedy: 'Read the table at `currentVersion` and decide again; `path` is one of the files.',
+  },
+  'concurrent-delete-delete': {
+    status: 409,
+    title: 'A file was removed by another commit as well',
+    remedy: 'Read the table at `currentVersion` and decide again; `path` is one of the files.',
+  },
+  'read-too-old': {
+    status: 409,
+    title: 'Too much has happened since the version read',
+    remedy: 'Read the table at `currentVersion` and decide again.',
+  },
   'idempotency-in-progress': {
     status: 409,
     title: 'The first request with this Idempotency-Key is still running',

@@ -1,11 +1,14 @@
 import type { Action, ActionBodies, ActionOf } from '../delta/actions.ts'
 import { commitInfoLine } from '../delta/commit-info.ts'
+import { isBlindAppend, noReads } from '../delta/conflicts/reads.ts'
+import { completeRemove } from '../delta/conflicts/winner.ts'
 import { deletionVectorId } from '../delta/deletion-vectors.ts'
 import { exactBody } from '../delta/json.ts'
 import { addLongs, subtractLongs } from '../delta/longs.ts'
 import { fileKey } from '../delta/paths.ts'
 import { recordCount } from '../delta/statistics.ts'
-import type { LedgerWrites, TableLedger } from './ledger.ts'
+import { type LedgerWrites, noteWinner, type TableLedger } from './ledger.ts'
+import type { DeclaredReads } from './reads.ts'
 import type { CommitRow, FileEnd, FileRow, Totals } from './rows.ts'
 import type { Proposal } from './unit.ts'
 
@@ -15,6 +18,8 @@ interface Entry {
   table: TableLedger
   row: Omit<CommitRow, keyof Totals>
   lines: readonly { action: Action; position: number }[]
+  /** The add of each live file that is removed, as its log line. */
+  removed: Map<Action, string>
 }
 
 /**
@@ -28,13 +33,11 @@ export function appendCommit(
 ): CommitRow {
   const { head } = table
   const row = newCommitRow(table, proposal, inCommitTimestamp)
-  const lines = proposal.actions
-    .filter((action) => action.kind !== 'commitInfo')
-    .map((action, index) => ({ action, position: index + 1 }))
-  const entry: Entry = { writes, table, row, lines }
+  const actions = proposal.actions.filter((action) => action.kind !== 'commitInfo')
+  const lines = actions.map((action, index) => ({ action, position: index + 1 }))
+  const entry: Entry = { writes, table, row, lines, removed: new Map() }
   head.version = row.version
   head.inCommitTimestamp = inCommitTimestamp
-  table.changed = true
   // A commit may remove a file and add it anew, in either order of lines; the removal comes first in effect.
   for (const [action, position] of each(entry, 'remove')) enterRemove(entry, action, position)
   for (const [action, position] of each(entry, 'add')) enterAdd(entry, action, position)
@@ -45,6 +48,7 @@ export function appendCommit(
   const entered = { ...row, numFiles, sizeInBytes, numRecords, numFilesWithoutRecords }
   writes.commits.push(entered)
   table.commits.set(row.version, entered)
+  noteWinner(table, entered, () => actions.map((action) => complete(action, entry.removed)))
   return entered
 }
 
@@ -54,7 +58,8 @@ function newCommitRow(
   inCommitTimestamp: number,
 ): Omit<CommitRow, keyof Totals> {
   const { operation } = proposal
-  const isBlindAppend = isBlind(proposal)
+  const isBlindAppend =
+    proposal.expectedVersion === undefined && isBlind(proposal.actions, proposal.reads ?? {})
   return {
     tableId: head.id,
     version: head.version + 1,
@@ -68,13 +73,21 @@ function newCommitRow(
   }
 }
 
-/** Adds files and nothing else, and was decided without a look at the table. */
-function isBlind(proposal: Proposal): boolean {
-  return (
-    proposal.expectedVersion === undefined &&
-    proposal.actions.some((action) => action.kind === 'add') &&
-    proposal.actions.every((action) => action.kind !== 'remove' && action.kind !== 'cdc')
-  )
+/** Whether a commit was decided without a look at the files of the table. */
+function isBlind(actions: readonly Action[], reads: DeclaredReads): boolean {
+  const { wholeTable = false, predicates = [], files = [] } = reads
+  return isBlindAppend(actions, {
+    ...noReads,
+    wholeTable: wholeTable || predicates.length > 0,
+    files: new Set(files),
+  })
+}
+
+/** A predicate tells a removed file apart by what its add says, which a remove need not repeat. */
+function complete(action: Action, removed: ReadonlyMap<Action, string>): Action {
+  const add = removed.get(action)
+  if (add === undefined || action.kind !== 'remove') return action
+  return { ...action, body: completeRemove(action.body, JSON.parse(add).add) }
 }
 
 function* each<K extends keyof ActionBodies>(
@@ -95,6 +108,7 @@ function enterRemove(entry: Entry, action: ActionOf<'remove'>, position: number)
   row.numRemovedFiles += 1
   if (life !== undefined && life.file.deletionVectorId === vector) {
     row.numRemovedBytes = addLongs(row.numRemovedBytes, life.file.size)
+    if (life.file.add !== null) entry.removed.set(action, life.file.add)
     endLife(entry, path, end)
     return
   }
@@ -169,6 +183,7 @@ function enterOther({ writes, table, row }: Entry, action: Action, position: num
     kind: action.kind,
     key,
     supersededVersion: null,
+    appVersion: action.kind === 'txn' ? exactBody(action).version : null,
     action: action.json,
   }
   writes.actions.push(entered)
@@ -185,6 +200,10 @@ function enterOther({ writes, table, row }: Entry, action: Action, position: num
     })
   }
   table.actionsInForce.set(place, entered)
+  if (action.kind === 'txn') {
+    const appVersion = exactBody(action).version
+    table.appTransactions.set(key, { appVersion, committedIn: row.version })
+  }
   if (action.kind === 'protocol') {
     table.head.protocol = action.body
     table.head.protocolJson = action.json

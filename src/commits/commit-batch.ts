@@ -1,6 +1,5 @@
 import type { Pool, Tx } from '../database/connect.ts'
 import { inPipelinedTransaction } from '../database/pipeline.ts'
-import { fileKeysOf } from '../delta/paths.ts'
 import { claimKeys, findAnswers, insertAnswers, keysOf } from '../idempotency/queries.ts'
 import type { Outcome } from '../idempotency/rules.ts'
 import { Problem } from '../problems.ts'
@@ -17,8 +16,19 @@ import {
   insertFiles,
   supersedeActions,
 } from './queries.ts'
-import type { Head, Writes } from './rows.ts'
+import type { Writes } from './rows.ts'
+import {
+  appTransactionsAsked,
+  carriersOf,
+  changedReads,
+  filesTouched,
+  type PlacedPart,
+  placeParts,
+  takenVersions,
+  winnersWanted,
+} from './touched.ts'
 import type { Part, Unit } from './unit.ts'
+import { findAppTransactions, findReadStates, listWinners } from './winners.ts'
 
 /** What became of a batch: an outcome or a refusal for each unit, and the tables that have a new version. */
 export interface BatchResult {
@@ -63,14 +73,26 @@ async function lockAndRead(
   const finding = findAnswers(tx, keys, idempotencyRetentionMs)
   // Tables that are named by id can be read at once; those named by name are only known when locked.
   const byId = parts.every((part) => isTableId(part.table))
-  const early = byId ? findLiveFiles(tx, touchedFiles(parts, [])) : []
-  const [busy, { heads, now }, kept, found] = await Promise.all([claiming, locking, finding, early])
-  const stale = staleVersions(parts, heads)
-  const [liveFiles, winners] = await Promise.all([
-    byId ? found : findLiveFiles(tx, touchedFiles(parts, heads)),
-    findCommits(tx, stale),
+  const early = byId ? readTouched(tx, placeParts(parts, [])) : undefined
+  const [busy, { heads, now }, kept, read] = await Promise.all([claiming, locking, finding, early])
+  const placed = placeParts(parts, heads)
+  const { liveFiles, winners, appTransactions } = read ?? (await readTouched(tx, placed))
+  const [takers, readStates] = await Promise.all([
+    findCommits(tx, [...takenVersions(placed, heads), ...carriersOf(appTransactions)]),
+    findReadStates(tx, changedReads(placed, winners ?? [])),
   ])
-  return { state: { now, heads, liveFiles, winners }, keyState: { busy, kept } }
+  const state = { now, heads, liveFiles, takers, winners, readStates, appTransactions }
+  return { state, keyState: { busy, kept } }
+}
+
+/** Reads what the parts touch: live files, commits since the versions read, app transactions. */
+async function readTouched(tx: Tx, parts: readonly PlacedPart[]) {
+  const [liveFiles, winners, appTransactions] = await Promise.all([
+    findLiveFiles(tx, filesTouched(parts)),
+    listWinners(tx, winnersWanted(parts)),
+    findAppTransactions(tx, appTransactionsAsked(parts)),
+  ])
+  return { liveFiles, winners, appTransactions }
 }
 
 /** An error that ends a transaction but not its session comes from a database that did not commit. */
@@ -84,31 +106,6 @@ function inDoubt(cause: unknown): Problem {
     'PostgreSQL went away during the commit, and whether it took effect is not known. Repeat it with its Idempotency-Key, or look first.',
     { headers: { 'retry-after': '1' }, cause },
   )
-}
-
-/** The files that the parts name, at their tables' ids. */
-function touchedFiles(parts: readonly Part[], heads: readonly Head[]) {
-  const ids = new Map(heads.map((head) => [head.name, head.id]))
-  return parts.flatMap(({ table, proposal }) => {
-    const tableId = isTableId(table) ? table : ids.get(table)
-    if (tableId === undefined) return []
-    return fileKeysOf(proposal.actions).map((path) => ({ tableId, path }))
-  })
-}
-
-/** The versions that the parts expect but that are taken. */
-function staleVersions(parts: readonly Part[], heads: readonly Head[]) {
-  const byName = new Map(
-    heads.flatMap((head) => [
-      [head.id, head],
-      [head.name, head],
-    ]),
-  )
-  return parts.flatMap(({ table, proposal: { expectedVersion: version } }) => {
-    const head = byName.get(table)
-    const isStale = head !== undefined && version !== undefined && version <= head.version
-    return isStale ? { tableId: head.id, version } : []
-  })
 }
 
 /** Issues all writes of a batch, in the order in which they must run. */

@@ -2,13 +2,14 @@ import { actionBody } from '../delta/json.ts'
 import { memberTexts, objectText } from '../http/json-text.ts'
 import type { StoredCommit } from './history.ts'
 import type { CommitRow } from './rows.ts'
+import type { Commit } from './unit.ts'
 
 /** The answer to the writer of a commit. */
-export function receiptText(commit: CommitRow): string {
-  const { tableId, version, inCommitTimestamp } = commit
+export function receiptText({ row, status, readVersion, rebasedOver }: Commit): string {
+  const { tableId, version, inCommitTimestamp } = row
   return objectText({
-    ...memberTexts({ tableId, version, inCommitTimestamp, status: 'committed', rebasedOver: [] }),
-    ...countMembers(commit),
+    ...memberTexts({ tableId, version, inCommitTimestamp, status, readVersion, rebasedOver }),
+    ...countMembers(row),
   })
 }
 

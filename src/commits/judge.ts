@@ -1,3 +1,7 @@
+import { toCandidate } from '../delta/conflicts/candidate.ts'
+import { effectiveLevel, requestedLevel } from '../delta/conflicts/isolation.ts'
+import { findConflict } from '../delta/conflicts.ts'
+import type { Fault } from '../delta/faults.ts'
 import { validateCommit } from '../delta/validation.ts'
 import {
   type Answer,
@@ -11,15 +15,17 @@ import {
 import { Problem } from '../problems.ts'
 import { appendCommit } from './append.ts'
 import {
+  appKey,
   type BatchState,
   changedHeads,
   type Ledger,
   openLedger,
   type TableLedger,
 } from './ledger.ts'
-import type { Writes } from './rows.ts'
+import { resolveReads } from './reads.ts'
+import type { CommitRow, Head, Writes } from './rows.ts'
 import { sumViolations } from './rules.ts'
-import type { Part, Proposal, Unit, Verdict } from './unit.ts'
+import type { Commit, Part, Proposal, Unit, Verdict } from './unit.ts'
 
 /** What is known of the idempotency keys of a batch. */
 export interface KeyState {
@@ -60,28 +66,48 @@ function replayed(request: IdempotentRequest, kept: KeptAnswer): Outcome | Probl
   return answer instanceof Problem ? answer : { answer, replayed: true }
 }
 
+/** What is to become of a part: a new commit, or that of an earlier proposal that was the same. */
+type PartVerdict = { table: TableLedger; proposal: Proposal; duplicateOf?: CommitRow }
+
 /** All parts are judged before any is entered, so that a unit takes effect whole or not at all. */
 function judgeUnit(unit: Unit, ledger: Ledger): Verdict {
-  const accepted: { table: TableLedger; proposal: Proposal }[] = []
+  const accepted: PartVerdict[] = []
   for (const part of unit.parts) {
-    const table = ledger.tables.get(part.table)
-    const problem = table === undefined ? unknownTable(part.table) : judgePart(part, table)
-    if (problem !== undefined) return { kind: 'refused', problem }
-    if (table !== undefined) accepted.push({ table, proposal: part.proposal })
+    const verdict = judgePart(part, ledger.tables.get(part.table))
+    if (verdict instanceof Problem) return { kind: 'refused', problem: verdict }
+    accepted.push(verdict)
   }
   // One timestamp for all tables of a unit, above that of each.
   const inCommitTimestamp = accepted.reduce(
     (time, { table }) => Math.max(time, table.head.inCommitTimestamp + 1),
     ledger.now,
   )
-  const commits = accepted.map(({ table, proposal }) =>
-    appendCommit(ledger.writes, table, { proposal, inCommitTimestamp }),
-  )
-  return { kind: 'committed', commits }
+  return {
+    kind: 'committed',
+    commits: accepted.map((verdict) => enterPart(verdict, { ledger, inCommitTimestamp })),
+  }
 }
 
-/** Why the part may not become the next version of its table, or undefined when it may. */
-function judgePart({ proposal }: Part, table: TableLedger): Problem | undefined {
+function enterPart(
+  { table, proposal, duplicateOf }: PartVerdict,
+  { ledger, inCommitTimestamp }: { ledger: Ledger; inCommitTimestamp: number },
+): Commit {
+  if (duplicateOf !== undefined) return { status: 'duplicate', row: duplicateOf, rebasedOver: [] }
+  const { readVersion = table.head.version } = proposal
+  const rebasedOver = Array.from(
+    { length: table.head.version - readVersion },
+    (_, index) => readVersion + 1 + index,
+  )
+  const row = appendCommit(ledger.writes, table, {
+    proposal: withAppTransaction(proposal, inCommitTimestamp),
+    inCommitTimestamp,
+  })
+  return { status: 'committed', row, readVersion: proposal.readVersion, rebasedOver }
+}
+
+/** The refusal of a part, or what is to become of it. */
+function judgePart({ table: name, proposal }: Part, table?: TableLedger): PartVerdict | Problem {
+  if (table === undefined) return unknownTable(name)
   const { head } = table
   if (head.droppedAt !== null) {
     return new Problem(
@@ -90,7 +116,33 @@ function judgePart({ proposal }: Part, table: TableLedger): Problem | undefined 
       { facts: { tableId: head.id, droppedAt: head.droppedAt } },
     )
   }
-  return judgeVersion(proposal, table) ?? judgeActions(proposal, table)
+  const duplicateOf = findDuplicate(proposal, table)
+  if (duplicateOf !== undefined) return { table, proposal, duplicateOf }
+  return (
+    judgeVersion(proposal, table) ??
+    judgeReads(proposal, table) ??
+    judgeActions(proposal, table) ?? { table, proposal }
+  )
+}
+
+/** The commit that carried the proposal's app transaction, when the application has come as far or further. */
+function findDuplicate({ appTransaction }: Proposal, table: TableLedger): CommitRow | undefined {
+  if (appTransaction === undefined) return undefined
+  const { appId, version } = appTransaction
+  const newest = table.appTransactions.get(appId)
+  if (newest === undefined || newest.appVersion < version) return undefined
+  const carrier = table.carriers.get(appKey(appId, version)) ?? newest.committedIn
+  return table.commits.get(carrier)
+}
+
+/** The proposal with the txn action that makes its repetition a duplicate, unless the writer gave it. */
+function withAppTransaction(proposal: Proposal, lastUpdated: number): Proposal {
+  const { appTransaction, actions } = proposal
+  if (appTransaction === undefined) return proposal
+  const { appId, version } = appTransaction
+  if (actions.some(({ kind, body }) => kind === 'txn' && body.appId === appId)) return proposal
+  const json = `{"txn":{"appId":${JSON.stringify(appId)},"version":${version},"lastUpdated":${lastUpdated}}}`
+  return { ...proposal, actions: [...actions, { kind: 'txn', body: JSON.parse(json).txn, json }] }
 }
 
 function judgeVersion({ expectedVersion }: Proposal, table: TableLedger): Problem | undefined {
@@ -120,6 +172,52 @@ function judgeVersion({ expectedVersion }: Proposal, table: TableLedger): Proble
         }),
       },
     },
+  )
+}
+
+/** Holds the commits that came since the version read against what was read. */
+function judgeReads(proposal: Proposal, table: TableLedger): Problem | undefined {
+  const { readVersion, reads: declared, actions, operation } = proposal
+  const { head, opening } = table
+  const { reads, faults } = resolveReads(declared, head)
+  if (faults !== undefined) return invalidReads(faults)
+  if (readVersion === undefined || readVersion === head.version) return undefined
+  if (readVersion > head.version) return unknownVersion(readVersion, head)
+  if (!table.knowsWinners && readVersion < opening.version) return readTooOld(readVersion, head)
+  const requested = requestedLevel(proposal.isolationLevel, head.metadata.configuration)
+  const isolationLevel = effectiveLevel(requested, { actions, operation })
+  const conflict = findConflict(
+    toCandidate({ actions, reads, isolationLevel }),
+    table.winners.flatMap(({ version, winner }) => (version > readVersion ? winner() : [])),
+    table.readStates.get(readVersion) ?? opening,
+  )
+  if (conflict === undefined) return undefined
+  const { code, message, winner, facts } = conflict
+  return new Problem(code, message, {
+    facts: { tableId: head.id, currentVersion: head.version, winner, ...facts },
+  })
+}
+
+function invalidReads(errors: readonly Fault[]): Problem {
+  const [first] = errors
+  return new Problem('invalid-request', `In the body: ${first?.pointer} ${first?.message}.`, {
+    facts: { errors },
+  })
+}
+
+function readTooOld(readVersion: number, head: Head): Problem {
+  return new Problem(
+    'read-too-old',
+    `Since version ${readVersion} too much was committed to tell whether this is in conflict with it. Read the table again.`,
+    { facts: { tableId: head.id, currentVersion: head.version } },
+  )
+}
+
+function unknownVersion(version: number, head: Head): Problem {
+  return new Problem(
+    'version-not-found',
+    `The commit was decided on version ${version}, which the table does not have; its newest is ${head.version}.`,
+    { facts: { tableId: head.id, currentVersion: head.version } },
   )
 }
 

@@ -1,18 +1,47 @@
-import type { ActionRow, CommitRow, FileRow, Head, LiveFile, Writes } from './rows.ts'
+import type { Action } from '../delta/actions.ts'
+import { type Winner, winnerOf } from '../delta/conflicts/winner.ts'
+import type { ReadState } from '../delta/conflicts.ts'
+import type {
+  ActionRow,
+  AppTransactionRow,
+  CommitRow,
+  FileRow,
+  Head,
+  LiveFile,
+  Writes,
+} from './rows.ts'
 
 /**
- * A table as it stands after the commits of the batch accepted so far, in memory. Of its files and commits it
- * knows those that the batch touches.
+ * A table as it stands after the commits of the batch accepted so far, in memory. Of its files, commits and app
+ * transactions it knows those that the batch touches.
  */
 export interface TableLedger {
   head: Head
-  /** Whether the batch has committed to the table. */
-  changed: boolean
+  /** The head as the batch found it. */
+  opening: Head
   /** Live files by canonical path; `row` where this batch adds the file. */
   files: Map<string, { file: LiveFile; row?: FileRow }>
   /** Actions that this batch puts in force, by kind and key. */
   actionsInForce: Map<string, ActionRow>
   commits: Map<number, CommitRow>
+  /** Whether the commits before the batch are among the winners. */
+  knowsWinners: boolean
+  /** Commits since the oldest version that a proposal of the batch has read. */
+  winners: { version: number; winner: () => Winner }[]
+  /** The newest app transaction by appId. */
+  appTransactions: Map<string, Pick<AppTransactionRow, 'appVersion' | 'committedIn'>>
+  /** The commit that first carried an app's version, or a later one, by `appKey`. */
+  carriers: Map<string, number>
+  /** Protocol and metadata at versions read, where they are not those of the opening head. */
+  readStates: Map<number, ReadState>
+}
+
+/** An earlier commit that may be in conflict with proposals of the batch. */
+export interface WinnerCommit {
+  row: CommitRow
+  actions: () => readonly Action[]
+  /** Whether it has a protocol or metadata. */
+  changesTable: boolean
 }
 
 /** What a batch finds in the database under its locks. */
@@ -22,7 +51,11 @@ export interface BatchState {
   heads: readonly Head[]
   liveFiles: readonly LiveFile[]
   /** Earlier commits that took a version expected by a proposal of the batch. */
-  winners: readonly CommitRow[]
+  takers: readonly CommitRow[]
+  /** Earlier commits since the versions read, in the order of versions; undefined when they are too many. */
+  winners: readonly WinnerCommit[] | undefined
+  readStates: readonly { tableId: string; version: number; state: ReadState }[]
+  appTransactions: readonly AppTransactionRow[]
 }
 
 /** The rows that a ledger gathers. */
@@ -39,10 +72,15 @@ export interface Ledger {
 export function openTable(head: Head): TableLedger {
   return {
     head: { ...head },
-    changed: false,
+    opening: head,
     files: new Map(),
     actionsInForce: new Map(),
     commits: new Map(),
+    knowsWinners: true,
+    winners: [],
+    appTransactions: new Map(),
+    carriers: new Map(),
+    readStates: new Map(),
   }
 }
 
@@ -54,17 +92,51 @@ export function noWrites(): LedgerWrites {
 export function openLedger(state: BatchState): Ledger {
   const tables = new Map<string, TableLedger>()
   for (const head of state.heads) {
-    const table = openTable(head)
+    const table = { ...openTable(head), knowsWinners: state.winners !== undefined }
     tables.set(head.id, table)
     if (head.droppedAt === null) tables.set(head.name, table)
   }
   for (const file of state.liveFiles) tables.get(file.tableId)?.files.set(file.path, { file })
-  for (const row of state.winners) tables.get(row.tableId)?.commits.set(row.version, row)
+  for (const row of state.takers) tables.get(row.tableId)?.commits.set(row.version, row)
+  for (const { row, actions } of state.winners ?? []) {
+    const table = tables.get(row.tableId)
+    if (table !== undefined) noteWinner(table, row, actions)
+  }
+  for (const { tableId, version, state: read } of state.readStates) {
+    tables.get(tableId)?.readStates.set(version, read)
+  }
+  for (const { tableId, appId, asked, carriedIn, ...newest } of state.appTransactions) {
+    const table = tables.get(tableId)
+    table?.appTransactions.set(appId, newest)
+    table?.carriers.set(appKey(appId, asked), carriedIn)
+  }
   return { now: state.now, tables, writes: noWrites() }
+}
+
+/** By what an app's version is known. */
+export function appKey(appId: string, version: number | bigint): string {
+  return `${version}/${appId}`
+}
+
+/** Notes a commit for proposals that have read an earlier version; it is sorted out when one of them asks. */
+export function noteWinner(
+  table: TableLedger,
+  row: CommitRow,
+  actions: WinnerCommit['actions'],
+): void {
+  let winner: Winner | undefined
+  table.winners.push({
+    version: row.version,
+    winner: () => {
+      const { isBlindAppend } = JSON.parse(row.commitInfo).commitInfo
+      winner ??= winnerOf({ ...row, isBlindAppend: isBlindAppend === true }, actions())
+      return winner
+    },
+  })
 }
 
 /** The heads that the batch has moved. */
 export function changedHeads(ledger: Ledger): Head[] {
-  const changed = [...new Set(ledger.tables.values())].filter((table) => table.changed)
-  return changed.map((table) => table.head)
+  const tables = [...new Set(ledger.tables.values())]
+  return tables.flatMap(({ head, opening }) => (head.version > opening.version ? head : []))
 }

@@ -7,6 +7,7 @@ import {
   jsonDepthMax,
   memberSources,
   nestsTooDeep,
+  parseExact,
 } from '../delta/json.ts'
 import { isStorableText } from '../delta/text.ts'
 import { invalidRequest, type RequestFault } from '../http/faults.ts'
@@ -15,7 +16,6 @@ import { type CreateCommit, operationLengthMax } from './schema.ts'
 import type { Proposal } from './unit.ts'
 
 const infoMembers = ['operationParameters', 'operationMetrics', 'engineInfo', 'userMetadata']
-const later = ['readVersion', 'reads', 'isolationLevel', 'idempotency', 'fences'] as const
 
 /** The JSON texts that a body was read from: of its members, and of each of its actions. */
 export interface BodySources {
@@ -51,11 +51,14 @@ export function tooManyActions(found: string, maxActions: number): Problem {
  * of the commit goes before what a commitInfo among the actions says.
  */
 export function toProposal(body: CreateCommit, sources: BodySources): Proposal {
-  const early = later.find((name) => body[name] !== undefined)
-  if (early !== undefined) {
-    throw new Problem('not-implemented', `The field ${early} is not offered yet. Leave it out.`, {
-      facts: { field: early },
+  if (body.fences !== undefined) {
+    throw new Problem('not-implemented', 'The field fences is not offered yet. Leave it out.', {
+      facts: { field: 'fences' },
     })
+  }
+  if (body.reads !== undefined && body.readVersion === undefined) {
+    const fault = { pointer: '/reads', message: 'says what was read, and needs readVersion' }
+    throw invalidRequest('body', [atLine(fault, sources)])
   }
   const actions = sources.actions.map((source, index) => toAction(source, body.actions[index]))
   refuseUnfit(actions, sources)
@@ -66,8 +69,30 @@ export function toProposal(body: CreateCommit, sources: BodySources): Proposal {
     if (source !== undefined) info.set(name, source)
   }
   if (!info.has('engineInfo')) info.set('engineInfo', JSON.stringify(engineInfo))
-  const { expectedVersion, operation = operationOf(given?.body) ?? 'WRITE' } = body
-  return { expectedVersion, operation, info, actions }
+  const { expectedVersion, readVersion, reads, isolationLevel } = body
+  const { operation = operationOf(given?.body) ?? 'WRITE' } = body
+  const appTransaction = appTransactionOf(sources)
+  return {
+    expectedVersion,
+    readVersion,
+    reads,
+    isolationLevel,
+    appTransaction,
+    operation,
+    info,
+    actions,
+  }
+}
+
+/** The pair of `idempotency`, its version exact. */
+function appTransactionOf({ members }: BodySources): Proposal['appTransaction'] {
+  const source = members.get('idempotency')
+  return source === undefined ? undefined : (parseExact(source) as Proposal['appTransaction'])
+}
+
+/** Reads an action from its log line. */
+export function parseAction(line: string): Action {
+  return toAction(line, JSON.parse(line))
 }
 
 /** An action has one member, named for its kind; of a kind that is not known the value is kept as it is. */

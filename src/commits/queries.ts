@@ -11,7 +11,7 @@ export async function findLiveFiles(
   const { rows } = await sql<LiveFile>`
     select f.table_id as "tableId", f.path, f.added_version as "addedVersion",
       f.added_position as "addedPosition", f.deletion_vector_id as "deletionVectorId",
-      f.size, f.num_records as "numRecords"
+      f.size, f.num_records as "numRecords", f.add
     from unnest(
       ${places.map((place) => place.tableId)}::uuid[],
       ${places.map((place) => place.path)}::text[]) as place (table_id, path)
@@ -101,7 +101,8 @@ export async function endFiles(tx: Tx, ends: readonly FileUpdate[]): Promise<voi
 export async function insertActions(tx: Tx, rows: readonly ActionRow[]): Promise<void> {
   if (rows.length === 0) return
   await sql`
-    insert into actions (table_id, version, position, kind, key, superseded_version, action)
+    insert into actions (table_id, version, position, kind, key, superseded_version, app_version,
+      action)
     select * from unnest(
       ${rows.map((row) => row.tableId)}::uuid[],
       ${rows.map((row) => row.version)}::bigint[],
@@ -109,6 +110,7 @@ export async function insertActions(tx: Tx, rows: readonly ActionRow[]): Promise
       ${rows.map((row) => row.kind)}::text[],
       ${rows.map((row) => row.key)}::text[],
       ${rows.map((row) => row.supersededVersion)}::bigint[],
+      ${rows.map((row) => row.appVersion)}::bigint[],
       ${rows.map((row) => row.action)}::json[])`.execute(tx)
 }
 

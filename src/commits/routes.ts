@@ -75,8 +75,18 @@ export const commitRoutes: FastifyPluginAsyncTypebox<CommitRoutesContext> = asyn
           },
         },
         response: {
+          200: jsonResponse('A duplicate: it was committed before.', CommitReceipt, locationHeader),
           201: jsonResponse('Committed.', CommitReceipt, locationHeader),
           ...refusals(
+            'version-not-found',
+            'protocol-changed',
+            'metadata-changed',
+            'domain-metadata-conflict',
+            'concurrent-transaction',
+            'concurrent-append',
+            'concurrent-delete-read',
+            'concurrent-delete-delete',
+            'read-too-old',
             'invalid-json',
             'invalid-idempotency-key',
             'table-not-found',
@@ -214,6 +224,8 @@ function answerCommit(verdict: Verdict, request: FastifyRequest): Answer {
   if (verdict.kind === 'refused') return problemAnswer(verdict.problem, request)
   const [commit] = verdict.commits
   if (commit === undefined) throw new Error('a unit of one table was committed without a commit')
-  const { tableId, version } = commit
-  return jsonAnswer(201, receiptText(commit), { location: `/tables/${tableId}/commits/${version}` })
+  const { tableId, version } = commit.row
+  return jsonAnswer(commit.status === 'duplicate' ? 200 : 201, receiptText(commit), {
+    location: `/tables/${tableId}/commits/${version}`,
+  })
 }

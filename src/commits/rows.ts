@@ -32,6 +32,8 @@ export interface LiveFile {
   deletionVectorId: string | null
   size: number | bigint
   numRecords: number | bigint | null
+  /** The log line of its add. */
+  add: string | null
 }
 
 /** A row of `commits`. */
@@ -55,9 +57,7 @@ export interface FileEnd {
 }
 
 /** A row of `files`. */
-export interface FileRow extends LiveFile, FileEnd {
-  add: string | null
-}
+export interface FileRow extends LiveFile, FileEnd {}
 
 /** The end of the life of a file that was live before the batch. */
 export interface FileUpdate extends FileEnd {
@@ -74,7 +74,21 @@ export interface ActionRow {
   kind: string
   key: string | null
   supersededVersion: number | null
+  /** Of a txn: the version that the application gave it. */
+  appVersion: number | bigint | null
   action: string
+}
+
+/** The newest app transaction of an application that has written to a table. */
+export interface AppTransactionRow {
+  tableId: string
+  appId: string
+  appVersion: number | bigint
+  /** The table's version that brought it. */
+  committedIn: number
+  /** A version of the application that was asked about, and the commit that first carried it or a later one. */
+  asked: number | bigint
+  carriedIn: number
 }
 
 /** The end of the life of an action that was in force before the batch. */

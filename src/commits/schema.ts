@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox'
 import { actionShapes } from '../delta/actions.ts'
+import { PredicateShape } from '../delta/predicates/shape.ts'
 import { define, Long, noNul, strictObject, Timestamp, Version } from '../http/schema.ts'
 import { MetadataSchema, ProtocolSchema, TableParams } from '../tables/schema.ts'
 
@@ -63,17 +64,62 @@ const jsonObject = (description: string) =>
 /** Characters of the name of an operation at most. */
 export const operationLengthMax = 255
 
+const PredicateSchema = define('Predicate', PredicateShape)
+
+const readsMax = 100_000
+
+export const Reads = define(
+  'Reads',
+  strictObject(
+    {
+      wholeTable: Type.Optional(
+        Type.Boolean({ description: 'All files, those to come included.' }),
+      ),
+      predicates: Type.Optional(
+        Type.Array(PredicateSchema, {
+          maxItems: 100,
+          description: 'Each stands for all files that it can select, those to come included.',
+        }),
+      ),
+      files: Type.Optional(
+        Type.Array(Type.String({ maxLength: 10_000 }), {
+          maxItems: readsMax,
+          description: 'Paths of files, as their adds have them.',
+        }),
+      ),
+      appIds: Type.Optional(
+        Type.Array(Type.String({ maxLength: 1000 }), {
+          maxItems: readsMax,
+          description: 'Applications whose app transaction was looked up.',
+        }),
+      ),
+      domains: Type.Optional(
+        Type.Array(Type.String({ maxLength: 1000 }), {
+          maxItems: readsMax,
+          description: 'Metadata domains that were read.',
+        }),
+      ),
+    },
+    { description: 'What was read at `readVersion`. What is not declared counts as not read.' },
+  ),
+)
+
 /** Fields of a proposal, besides its actions. */
 const proposalFields = {
   expectedVersion: Type.Optional(Version('The version that this commit must become.')),
-  readVersion: Type.Optional(Version('The version that the writer has read. Not offered yet.')),
+  readVersion: Type.Optional(
+    Version(
+      'The version that this commit was decided on. What came since is judged for conflicts with `reads`; without one the commit becomes the next version.',
+    ),
+  ),
   isolationLevel: Type.Optional(
     Type.Enum(['Serializable', 'WriteSerializable', 'SnapshotIsolation'], {
       type: 'string',
-      description: 'Not offered yet.',
+      description:
+        'Which files that others have added count as conflicts. Default: what the table’s `delta.isolationLevel` says, else WriteSerializable, which lets blind appends pass.',
     }),
   ),
-  reads: Type.Optional(jsonObject('What the writer has read. Not offered yet.')),
+  reads: Type.Optional(Reads),
   operation: Type.Optional(
     Type.String({
       minLength: 1,
@@ -90,8 +136,14 @@ const proposalFields = {
   ),
   idempotency: Type.Optional(
     strictObject(
-      { appId: Type.String(), version: Type.Integer() },
-      { description: 'Not offered yet.' },
+      {
+        appId: Type.String({ minLength: 1, maxLength: 250, ...noNul }),
+        version: Type.Integer({ minimum: 0 }),
+      },
+      {
+        description:
+          'Adds a txn action. When the table has this version of the app already, or a later one, nothing is written and the answer is 200 with `status: duplicate`.',
+      },
     ),
   ),
   fences: Type.Optional(
@@ -107,7 +159,7 @@ export const CreateCommit = define(
     { ...proposalFields, actions: Type.Array(ActionSchema) },
     {
       description:
-        'With `expectedVersion` the commit becomes exactly that version or is refused. Without, it becomes the next version, whatever that is.',
+        'With `expectedVersion` the commit becomes exactly that version or is refused. With `readVersion` it is refused when what came since is in conflict with what was read, and else rebased. With neither it becomes the next version, whatever that is.',
       examples: [{ operation: 'WRITE', actions: [{ add: exampleAdd }] }],
     },
   ),
@@ -124,6 +176,8 @@ export const ActionLines = Type.Unsafe<CreateCommit>({
 /** The same fields where the body is NDJSON; those that are objects go into a first line `{"proposal": {…}}`. */
 export const CreateCommitQuery = strictObject({
   expectedVersion: proposalFields.expectedVersion,
+  readVersion: proposalFields.readVersion,
+  isolationLevel: proposalFields.isolationLevel,
   operation: proposalFields.operation,
   engineInfo: proposalFields.engineInfo,
   userMetadata: Type.Optional(
@@ -153,7 +207,8 @@ export const CommitReceipt = define(
       tableId: Type.String({ format: 'uuid' }),
       version: Type.Integer({ minimum: 0 }),
       inCommitTimestamp,
-      status: Type.Enum(['committed'], { type: 'string' }),
+      status: Type.Enum(['committed', 'duplicate'], { type: 'string' }),
+      readVersion: Type.Optional(Type.Integer({ minimum: 0 })),
       rebasedOver: Type.Array(Type.Integer(), {
         description: 'Versions that came between read and commit.',
       }),

@@ -1,13 +1,21 @@
 import type { Action } from '../delta/actions.ts'
 import type { CommitInfoMembers } from '../delta/commit-info.ts'
+import type { IsolationLevel } from '../delta/conflicts/isolation.ts'
 import type { Answer, IdempotentRequest } from '../idempotency/rules.ts'
 import type { Problem } from '../problems.ts'
+import type { DeclaredReads } from './reads.ts'
 import type { CommitRow } from './rows.ts'
 
 /** What one writer wants committed to one table. */
 export interface Proposal {
   /** The version that this commit must become; absent when any will do. */
   expectedVersion?: number | undefined
+  /** The version that it was decided on; what came since is judged for conflicts with what was read. */
+  readVersion?: number | undefined
+  reads?: DeclaredReads | undefined
+  isolationLevel?: IsolationLevel | undefined
+  /** Makes the commit apply once: it is a duplicate when the table has this version of the app, or a later one. */
+  appTransaction?: { appId: string; version: number | bigint } | undefined
   operation: string
   /** Members of commitInfo that the writer gives. */
   info: CommitInfoMembers
@@ -28,7 +36,17 @@ export interface Unit {
   answer: (verdict: Verdict) => Answer
 }
 
+/** What became of a part. */
+export interface Commit {
+  /** A duplicate is the commit of an earlier proposal with the same app transaction. */
+  status: 'committed' | 'duplicate'
+  row: CommitRow
+  readVersion?: number | undefined
+  /** The versions that came between what was read and the commit. */
+  rebasedOver: readonly number[]
+}
+
 /** What became of a unit: a commit for each part, or a refusal of the whole. */
 export type Verdict =
-  | { kind: 'committed'; commits: CommitRow[] }
+  | { kind: 'committed'; commits: Commit[] }
   | { kind: 'refused'; problem: Problem }

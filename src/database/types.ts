@@ -13,6 +13,10 @@ export type Generated<T> = T extends ColumnType<infer S, infer I, infer U>
 export interface Actions {
   action: string;
   /**
+   * Of a txn: the version that the application gave it.
+   */
+  app_version: BigInteger | null;
+  /**
    * appId of a txn, domain of a domainMetadata, empty for protocol and metaData; null when nothing replaces the action.
    */
   key: string | null;

@@ -11,6 +11,10 @@ const noKeys = { kept: new Map(), busy: new Set<string>() }
 /** What a writer of a random history does, at once on some tables. */
 export interface Step {
   expected: number | null
+  /** The version read, and what was read of it: files, or the whole table. */
+  read: number | null
+  files: string[]
+  wholeTable: boolean
   tables: string[]
   /** Log lines. */
   lines: string[]
@@ -41,6 +45,9 @@ const txnLine = fc
 export const histories: fc.Arbitrary<Step[]> = fc.array(
   fc.record({
     expected: fc.oneof({ weight: 3, arbitrary: fc.constant(null) }, fc.nat(6)),
+    read: fc.oneof({ weight: 2, arbitrary: fc.constant(null) }, fc.nat(4)),
+    files: fc.subarray(paths),
+    wholeTable: fc.boolean(),
     tables: fc.subarray(tables, { minLength: 1 }),
     lines: fc.array(fc.oneof(addLine, removeLine, txnLine), { maxLength: 4 }),
   }),
@@ -55,6 +62,8 @@ export function toAction(json: string): Action {
 function toUnit(step: Step, note: (verdict: Verdict) => void): Unit {
   const proposal: Proposal = {
     expectedVersion: step.expected ?? undefined,
+    readVersion: step.read ?? undefined,
+    reads: step.read === null ? undefined : { files: step.files, wholeTable: step.wholeTable },
     operation: 'WRITE',
     info: new Map(),
     actions: step.lines.map(toAction),

@@ -75,7 +75,8 @@ t.test('a log file has each line of its commit once, in places without a gap', a
       const { database, verdicts } = runHistory(steps, batchSizes)
       for (const [index, verdict] of verdicts.entries()) {
         if (verdict.kind === 'refused') continue
-        for (const { tableId, version } of verdict.commits) {
+        for (const { row } of verdict.commits) {
+          const { tableId, version } = row
           const lines = listLines(database, tableId, version)
           deepStrictEqual(
             lines.map(([position]) => position),
@@ -136,7 +137,7 @@ t.test('the random histories hold commits, refusals and removals', async (t) => 
 function inShort(verdict: Verdict) {
   return verdict.kind === 'refused'
     ? verdict.problem.code
-    : verdict.commits.map((commit) => [commit.tableId, commit.version])
+    : verdict.commits.map(({ row }) => [row.tableId, row.version])
 }
 
 function withoutTime({ heads, ...rows }: MemoryDatabase): unknown {

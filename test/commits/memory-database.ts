@@ -1,6 +1,9 @@
 import type { BatchState } from '../../src/commits/ledger.ts'
+import { parseAction } from '../../src/commits/proposal.ts'
 import type { ActionRow, CommitRow, FileRow, Head, Writes } from '../../src/commits/rows.ts'
 import type { Unit } from '../../src/commits/unit.ts'
+import type { Action } from '../../src/delta/actions.ts'
+import { completeRemove } from '../../src/delta/conflicts/winner.ts'
 import { fileKeysOf } from '../../src/delta/paths.ts'
 
 /** The rows of a database as plain arrays, with the constraints that the real one enforces. */
@@ -44,7 +47,7 @@ export function newHead(id: string): Head {
 
 /** What a batch of these units finds under its locks. */
 export function readState(
-  { heads, commits, files }: MemoryDatabase,
+  { heads, commits, files, actions }: MemoryDatabase,
   units: readonly Unit[],
   now: number,
 ): BatchState {
@@ -55,8 +58,37 @@ export function readState(
     now,
     heads: structuredClone(heads),
     liveFiles: files.filter((file) => file.removedVersion === null && paths.has(file.path)),
-    winners: commits.filter((commit) => expected.has(commit.version)),
+    takers: commits.filter((commit) => expected.has(commit.version)),
+    winners: commits
+      .toSorted((a, b) => a.version - b.version)
+      .map((row) => ({
+        row,
+        actions: () => actionsOf({ files, actions }, row),
+        changesTable: false,
+      })),
+    readStates: [],
+    appTransactions: [],
   }
+}
+
+/** What a winner did, as the database tells it: a remove is told with what its add says. */
+function actionsOf(
+  { files, actions }: Pick<MemoryDatabase, 'files' | 'actions'>,
+  { tableId, version }: CommitRow,
+): Action[] {
+  const own = files.filter((file) => file.tableId === tableId)
+  const added = own.filter((file) => file.addedVersion === version)
+  const removed = own.filter((file) => file.removedVersion === version && file.remove !== null)
+  const others = actions.filter((row) => row.tableId === tableId && row.version === version)
+  const lines = [...added.map((file) => file.add), ...others.map((row) => row.action)]
+  return [
+    ...lines.flatMap((line) => (line === null ? [] : parseAction(line))),
+    ...removed.map(({ remove, add }) => {
+      const action = parseAction(remove ?? '')
+      if (action.kind !== 'remove' || add === null) return action
+      return { ...action, body: completeRemove(action.body, JSON.parse(add).add) }
+    }),
+  ]
 }
 
 /** Does what the statements of a batch do, in their order; throws where a constraint would refuse. */

@@ -49,3 +49,15 @@ export function winnerOf(
   const identity = { version, operation, inCommitTimestamp }
   return { ...identity, isBlindAppend, ...state, appIds, domains, adds, removes }
 }
+
+/** A remove with what its add tells and it does not repeat. */
+export function completeRemove(
+  remove: RemoveFile,
+  add: Pick<AddFile, 'partitionValues' | 'stats'>,
+): RemoveFile {
+  return {
+    ...remove,
+    partitionValues: remove.partitionValues ?? add.partitionValues,
+    stats: remove.stats ?? add.stats ?? null,
+  }
+}

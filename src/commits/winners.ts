@@ -1,0 +1,137 @@
+import { sql } from 'kysely'
+import type { Tx } from '../database/connect.ts'
+import { completeRemove } from '../delta/conflicts/winner.ts'
+import type { ReadState } from '../delta/conflicts.ts'
+import type { WinnerCommit } from './ledger.ts'
+import { parseAction } from './proposal.ts'
+import type { AppTransactionRow, CommitRow } from './rows.ts'
+
+/** From behind which version the commits of a table matter to a batch, and whether the files they add do. */
+export interface WinnersWanted {
+  tableId: string
+  after: number
+  adds: boolean
+}
+
+/** The actions of winners that one batch reads at most. */
+export const winnerActionsMax = 200_000
+
+interface WinnerLine {
+  tableId: string
+  version: number
+  kind: string
+  line: string
+  /** The add of a file that is removed. */
+  added: string | null
+}
+
+/**
+ * The commits since the versions wanted, in order, with what conflicts are judged by; undefined when they have
+ * more actions than `winnerActionsMax`.
+ */
+export async function listWinners(
+  tx: Tx,
+  wanted: readonly WinnersWanted[],
+): Promise<WinnerCommit[] | undefined> {
+  if (wanted.length === 0) return []
+  const from = sql`unnest(
+      ${wanted.map((one) => one.tableId)}::uuid[],
+      ${wanted.map((one) => one.after)}::bigint[],
+      ${wanted.map((one) => one.adds)}::boolean[]) as w (table_id, after, adds)`
+  const [commits, lines] = await Promise.all([
+    sql<CommitRow>`
+      select c.table_id as "tableId", c.version, c.in_commit_timestamp as "inCommitTimestamp",
+        c.operation, c.num_added_files as "numAddedFiles",
+        c.num_removed_files as "numRemovedFiles", c.num_added_bytes as "numAddedBytes",
+        c.num_removed_bytes as "numRemovedBytes", c.num_files as "numFiles",
+        c.size_in_bytes as "sizeInBytes", c.num_records as "numRecords",
+        c.num_files_without_records as "numFilesWithoutRecords", c.commit_info as "commitInfo"
+      from ${from} join commits c on c.table_id = w.table_id and c.version > w.after
+      order by c.version
+      limit ${winnerActionsMax + 1}`.execute(tx),
+    sql<WinnerLine>`
+      select w.table_id as "tableId", a.version, a.kind, a.action as line, null::json as added
+      from ${from} join actions a on a.table_id = w.table_id and a.version > w.after
+      where a.key is not null
+      union all
+      select w.table_id, f.added_version, 'add', f.add, null::json
+      from ${from} join files f on f.table_id = w.table_id and f.added_version > w.after
+      where w.adds and f.add is not null
+      union all
+      select w.table_id, f.removed_version, 'remove', f.remove, f.add
+      from ${from} join files f on f.table_id = w.table_id and f.removed_version > w.after
+      where f.removed_position is not null
+      limit ${winnerActionsMax + 1}`.execute(tx),
+  ])
+  if (Math.max(commits.rows.length, lines.rows.length) > winnerActionsMax) return undefined
+  const byCommit = Map.groupBy(lines.rows, (line) => `${line.tableId}/${line.version}`)
+  return commits.rows.map((row) => {
+    const own = byCommit.get(`${row.tableId}/${row.version}`) ?? []
+    const changesTable = own.some(({ kind }) => kind === 'protocol' || kind === 'metaData')
+    return { row, actions: () => own.map(toWinnerAction), changesTable }
+  })
+}
+
+function toWinnerAction({ line, added }: WinnerLine) {
+  const action = parseAction(line)
+  if (action.kind !== 'remove' || added === null) return action
+  return { ...action, body: completeRemove(action.body, JSON.parse(added).add) }
+}
+
+/** The protocol and metadata of tables at versions. */
+export async function findReadStates(
+  tx: Tx,
+  versions: readonly { tableId: string; version: number }[],
+): Promise<{ tableId: string; version: number; state: ReadState }[]> {
+  if (versions.length === 0) return []
+  const { rows } = await sql<{
+    tableId: string
+    version: number
+    protocol: string
+    metadata: string
+  }>`
+    select w.table_id as "tableId", w.version, p.action as protocol, m.action as metadata
+    from unnest(
+      ${versions.map((one) => one.tableId)}::uuid[],
+      ${versions.map((one) => one.version)}::bigint[]) as w (table_id, version)
+    join lateral (
+      select action from actions
+      where table_id = w.table_id and key is not null
+        and (kind, key, version) <= ('protocol', '', w.version)
+      order by kind desc, key desc, version desc limit 1
+    ) p on true
+    join lateral (
+      select action from actions
+      where table_id = w.table_id and key is not null
+        and (kind, key, version) <= ('metaData', '', w.version)
+      order by kind desc, key desc, version desc limit 1
+    ) m on true`.execute(tx)
+  return rows.map(({ tableId, version, protocol, metadata }) => ({
+    tableId,
+    version,
+    state: { protocol: JSON.parse(protocol).protocol, metadata: JSON.parse(metadata).metaData },
+  }))
+}
+
+/** The newest transactions of applications, each with the commit that first carried a version asked about. */
+export async function findAppTransactions(
+  tx: Tx,
+  asked: readonly { tableId: string; appId: string; version: number | bigint }[],
+): Promise<AppTransactionRow[]> {
+  if (asked.length === 0) return []
+  const { rows } = await sql<AppTransactionRow>`
+    select a.table_id as "tableId", a.key as "appId", a.app_version as "appVersion",
+      a.version as "committedIn", w.asked, coalesce(c.version, a.version) as "carriedIn"
+    from unnest(
+      ${asked.map((one) => one.tableId)}::uuid[],
+      ${asked.map((one) => one.appId)}::text[],
+      ${asked.map((one) => one.version)}::bigint[]) as w (table_id, app_id, asked)
+    join actions a on a.table_id = w.table_id and a.kind = 'txn' and a.key = w.app_id
+      and a.superseded_version is null
+    left join lateral (
+      select version from actions
+      where table_id = w.table_id and key = w.app_id and app_version >= w.asked
+      order by app_version, version limit 1
+    ) c on true`.execute(tx)
+  return rows
+}
