@@ -31,6 +31,11 @@ export const problems = {
     title: 'No such table',
     remedy: 'List the tables with `GET /tables`, dropped ones with `?dropped=true`.',
   },
+  'app-transaction-not-found': {
+    status: 404,
+    title: 'The application has not written to the table',
+    remedy: 'Begin with its first version.',
+  },
   'version-not-found': {
     status: 404,
     title: 'The table has no such version',

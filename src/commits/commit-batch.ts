@@ -61,6 +61,22 @@ export async function commitBatch(
   })
 }
 
+/**
+ * The outcome that a unit would have now. It is judged on the locked heads like any other, and nothing is
+ * written; its idempotency key is left aside.
+ */
+export async function checkUnit(pool: Pool, unit: Unit): Promise<Outcome | Problem> {
+  const alone = { ...unit, idempotent: undefined }
+  const { outcomes } = await inPipelinedTransaction(pool, async (tx) => {
+    const reading = { parts: alone.parts, keys: [], idempotencyRetentionMs: 0 }
+    const { state, keyState } = await lockAndRead(tx, reading)
+    return { result: judgeBatch([alone], state, keyState), writes: [] }
+  })
+  const [outcome] = outcomes
+  if (outcome === undefined) throw new Error('a unit was judged without an outcome')
+  return outcome
+}
+
 /** Locks what the verdicts depend on, and reads it under the locks, in as few journeys as can be. */
 async function lockAndRead(
   tx: Tx,

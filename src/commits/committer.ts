@@ -3,7 +3,7 @@ import type { Pool } from '../database/connect.ts'
 import { toProblem } from '../database/sqlstate.ts'
 import type { Outcome } from '../idempotency/rules.ts'
 import { Problem } from '../problems.ts'
-import { type BatchResult, commitBatch } from './commit-batch.ts'
+import { type BatchResult, checkUnit, commitBatch } from './commit-batch.ts'
 import type { Unit } from './unit.ts'
 
 /** Commits units of work, many in one PostgreSQL transaction. */
@@ -13,6 +13,8 @@ export interface Committer {
    * waiting, or the database is away.
    */
   submit: (unit: Unit) => Promise<Outcome>
+  /** The outcome that the unit would have now; nothing is written. */
+  check: (unit: Unit) => Promise<Outcome>
   /** Units that wait for their batch. */
   waiting: () => number
   /** Settles when every unit that was submitted has its answer, also those whose caller has gone. */
@@ -62,6 +64,11 @@ export function createCommitter(options: CommitterOptions): Committer {
   }
 
   return {
+    async check(unit) {
+      const outcome = await checkUnit(options.pool, unit)
+      if (outcome instanceof Problem) throw outcome
+      return outcome
+    },
     waiting: () => queue.length,
     idle: async () => running,
     submit: (unit) =>

@@ -6,6 +6,7 @@ import type { Db } from '../database/connect.ts'
 import { idempotentRequest, jsonAnswer, problemAnswer, sendOutcome } from '../http/answers.ts'
 import { bodyText } from '../http/body.ts'
 import { invalidRequest, toFaults } from '../http/faults.ts'
+import { objectText } from '../http/json-text.ts'
 import { sendList, toPage } from '../http/lists.ts'
 import {
   IdempotencyHeaders,
@@ -33,6 +34,7 @@ import {
   ActionLines,
   ActionsLimit,
   Commit,
+  CommitCheck,
   CommitList,
   CommitReceipt,
   CreateCommit,
@@ -68,12 +70,7 @@ export const commitRoutes: FastifyPluginAsyncTypebox<CommitRoutesContext> = asyn
         headers: IdempotencyHeaders,
         params: TableParams,
         querystring: CreateCommitQuery,
-        body: {
-          content: {
-            'application/json': { schema: CreateCommit },
-            'application/x-ndjson': { schema: ActionLines },
-          },
-        },
+        body: proposalBody,
         response: {
           200: jsonResponse('A duplicate: it was committed before.', CommitReceipt, locationHeader),
           201: jsonResponse('Committed.', CommitReceipt, locationHeader),
@@ -111,6 +108,41 @@ export const commitRoutes: FastifyPluginAsyncTypebox<CommitRoutesContext> = asyn
         answer: (verdict) => answerCommit(verdict, request),
       })
       return sendOutcome(reply, outcome)
+    },
+  )
+
+  app.post(
+    '/tables/:id/commits/check',
+    {
+      schema: {
+        operationId: 'checkCommit',
+        tags: ['commits'],
+        summary: 'Ask what a commit would be answered with',
+        description:
+          'Judges the proposal as it stands now, and writes nothing. The answer is 200 whatever the verdict; `status` is that of the verdict.',
+        params: TableParams,
+        querystring: CreateCommitQuery,
+        body: proposalBody,
+        response: {
+          200: jsonResponse('The verdict.', CommitCheck),
+          ...refusals(
+            'invalid-json',
+            'body-too-large',
+            'too-many-actions',
+            'unsupported-media-type',
+            'not-implemented',
+          ),
+        },
+      },
+    },
+    async (request, reply) => {
+      const proposal = readBody(request, actionsMax)
+      const { answer } = await committer.check({
+        parts: [{ table: tableKey(request.params.id), proposal }],
+        answer: (verdict) => answerCommit(verdict, request),
+      })
+      const text = objectText({ status: String(answer.status), answer: answer.body })
+      return sendOutcome(reply, { answer: jsonAnswer(200, text), replayed: false })
     },
   )
 
@@ -188,6 +220,13 @@ export const commitRoutes: FastifyPluginAsyncTypebox<CommitRoutesContext> = asyn
       })
     },
   )
+}
+
+const proposalBody = {
+  content: {
+    'application/json': { schema: CreateCommit },
+    'application/x-ndjson': { schema: ActionLines },
+  },
 }
 
 function readBody(request: FastifyRequest, actionsMax: number): Proposal {

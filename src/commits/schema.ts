@@ -160,7 +160,13 @@ export const CreateCommit = define(
     {
       description:
         'With `expectedVersion` the commit becomes exactly that version or is refused. With `readVersion` it is refused when what came since is in conflict with what was read, and else rebased. With neither it becomes the next version, whatever that is.',
-      examples: [{ operation: 'WRITE', actions: [{ add: exampleAdd }] }],
+      examples: [
+        {
+          operation: 'WRITE',
+          idempotency: { appId: 'loader', version: 1 },
+          actions: [{ add: exampleAdd }],
+        },
+      ],
     },
   ),
 )
@@ -215,6 +221,20 @@ export const CommitReceipt = define(
       ...counts,
     },
     { description: 'The commit is durable.' },
+  ),
+)
+
+export const CommitCheck = define(
+  'CommitCheck',
+  Type.Object(
+    {
+      status: Type.Integer({ description: 'The status that the commit would be answered with.' }),
+      answer: Type.Object(
+        {},
+        { additionalProperties: true, description: 'The receipt, or the problem document.' },
+      ),
+    },
+    { description: 'The verdict that a proposal would get now.' },
   ),
 )
 

@@ -33,6 +33,22 @@ export async function listActionsInForce(
   return rows
 }
 
+/** The newest app transaction of an application. Found by actions_current_key. */
+export function findAppTransaction(
+  db: Db,
+  tableId: string,
+  appId: string,
+): Promise<{ action: string; version: number } | undefined> {
+  return db
+    .selectFrom('actions')
+    .select(['action', 'version'])
+    .where('table_id', '=', tableId)
+    .where('kind', '=', 'txn')
+    .where('key', '=', appId)
+    .where('superseded_version', 'is', null)
+    .executeTakeFirst()
+}
+
 /** The place of a live file in the order of files: where its add stands in the log. */
 export interface FilePlace {
   addedVersion: number

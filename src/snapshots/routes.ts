@@ -13,11 +13,19 @@ import {
   strictObject,
   Version,
 } from '../http/schema.ts'
+import { Problem } from '../problems.ts'
 import { getTable } from '../tables/get-table.ts'
 import { TableParams } from '../tables/schema.ts'
-import { listActionsInForce, listFiles } from './queries.ts'
-import { FileList, Snapshot, SnapshotQuery, VersionQuery } from './schema.ts'
-import { snapshotText } from './snapshot-json.ts'
+import { findAppTransaction, listActionsInForce, listFiles } from './queries.ts'
+import {
+  AppTransactionParams,
+  AppTransactionState,
+  FileList,
+  Snapshot,
+  SnapshotQuery,
+  VersionQuery,
+} from './schema.ts'
+import { appTransactionText, snapshotText } from './snapshot-json.ts'
 
 /** `/tables/:id/snapshot` and `/files`: a table as it stands, or stood at a version or a time. */
 export const snapshotRoutes: FastifyPluginAsyncTypebox<{ db: Db }> = async (app, { db }) => {
@@ -82,6 +90,35 @@ export const snapshotRoutes: FastifyPluginAsyncTypebox<{ db: Db }> = async (app,
           return { ...page, members: { version: String(at) } }
         },
       })
+    },
+  )
+
+  app.get(
+    '/tables/:id/app-transactions/:appId',
+    {
+      schema: {
+        operationId: 'getAppTransaction',
+        tags: ['snapshots'],
+        summary: 'How far an application has come',
+        description:
+          'The newest version that an application, named by its appId, has written to the table.',
+        params: AppTransactionParams,
+        response: {
+          200: jsonResponse('The app transaction.', AppTransactionState),
+          ...refusals('table-not-found', 'app-transaction-not-found'),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { id, appId } = request.params
+      const table = await getTable(db, id)
+      const found = await findAppTransaction(db, table.id, appId)
+      if (found === undefined) {
+        const detail = `The application ${JSON.stringify(appId)} has not written to the table ${table.name}.`
+        throw new Problem('app-transaction-not-found', detail)
+      }
+      const answer = jsonAnswer(200, appTransactionText(found))
+      return sendOutcome(reply, { answer, replayed: false })
     },
   )
 }

@@ -1,7 +1,7 @@
 import Type from 'typebox'
 import { ActionSchema, AppTransactionSchema, DomainMetadataSchema } from '../commits/schema.ts'
-import { define, strictObject, Version } from '../http/schema.ts'
-import { MetadataSchema, ProtocolSchema, Statistics } from '../tables/schema.ts'
+import { define, Long, strictObject, Version } from '../http/schema.ts'
+import { MetadataSchema, ProtocolSchema, Statistics, TableParams } from '../tables/schema.ts'
 
 /** Which version to read; the newest when neither is given. */
 export const VersionQuery = {
@@ -45,4 +45,27 @@ export const FileList = define(
     items: Type.Array(ActionSchema, { description: 'Live files as add actions.' }),
     nextCursor: Type.Optional(Type.String()),
   }),
+)
+
+export const AppTransactionParams = Type.Object({
+  ...TableParams.properties,
+  appId: Type.String({
+    minLength: 1,
+    maxLength: 1000,
+    description: 'The application, percent-encoded.',
+    examples: ['loader'],
+  }),
+})
+
+export const AppTransactionState = define(
+  'AppTransactionState',
+  Type.Object(
+    {
+      appId: Type.String(),
+      version: Long('The newest version that the application has written.'),
+      lastUpdated: Type.Optional(Type.Union([Type.Integer(), Type.Null()])),
+      committedIn: Type.Integer({ minimum: 0, description: 'The version of the table.' }),
+    },
+    { description: 'How far an application has come with a table.' },
+  ),
 )

@@ -1,5 +1,5 @@
 import type { StoredCommit } from '../commits/history.ts'
-import { actionBody } from '../delta/json.ts'
+import { actionBody, memberSources } from '../delta/json.ts'
 import { memberTexts, objectText } from '../http/json-text.ts'
 import { statisticsText } from '../tables/table-json.ts'
 import type { ActionInForce } from './queries.ts'
@@ -23,4 +23,16 @@ export function snapshotText(
     domainMetadata: `[${domains.join(',')}]`,
     statistics: statisticsText(commit),
   })
+}
+
+/** How far an application has come, its txn token for token as in the log, and the version that brought it. */
+export function appTransactionText({
+  action,
+  version,
+}: {
+  action: string
+  version: number
+}): string {
+  const members = Object.fromEntries(memberSources(actionBody(action)))
+  return objectText({ ...members, committedIn: String(version) })
 }
