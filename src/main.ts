@@ -70,16 +70,24 @@ function createLog(config: Config): Logger {
 async function serve(config: Config): Promise<number> {
   const log = createLog(config)
   const { promise: ended, resolve: end } = Promise.withResolvers<number>()
+  let isStopping = false
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
       log.info({ signal }, 'stopping')
+      isStopping = true
       end(0)
     })
   }
-  const server = await startServer(config, log, (error) => {
+  const starting = startServer(config, log, (error) => {
     log.fatal({ err: error }, error.message)
     end(1)
   })
+  const server = await starting.catch((error) => {
+    // Ctrl-C also reaches what the start has under way.
+    if (isStopping) return undefined
+    throw error
+  })
+  if (server === undefined) return 0
   process.stdout.write(
     `Deltaworks ${version} listens on ${server.address}, Swagger UI on ${server.address}/docs\n`,
   )

@@ -1,3 +1,4 @@
+import { lookup } from 'node:dns/promises'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { buildApp } from './app.ts'
@@ -66,8 +67,13 @@ export async function startServer(
     clearTimeout(overdue)
   })
   const { host, port } = config
-  const address = await orStartError(`The server cannot listen on ${host}, port ${port}`, () =>
-    app.listen({ host, port }),
+  const address = await orStartError(
+    `The server cannot listen on ${host}, port ${port}`,
+    async () => {
+      // For the name `localhost` Fastify would listen with several servers, and lets us drain but one.
+      const { address } = await lookup(host, { order: 'ipv4first' })
+      return app.listen({ host: address, port })
+    },
   )
   const running = started.move()
   return { address, stop: () => running.disposeAsync() }

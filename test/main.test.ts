@@ -7,7 +7,7 @@ import t, { type Test } from 'tap'
 import packageJson from '../package.json' with { type: 'json' }
 import { startEmbeddedPostgres } from '../src/database/embedded.ts'
 import { createTestDatabase } from './support/postgres.ts'
-import { hasPostmaster, makeDataDir, runCommand } from './support/process.ts'
+import { hasPostmaster, makeDataDir, runCommand, startServerProcess } from './support/process.ts'
 
 t.test('version prints the version', async (t) => {
   t.strictSame(await runCommand(t, ['version']), {
@@ -120,6 +120,22 @@ t.test('a database that refuses us is told in a line, without the password', asy
   await failsInOneLine(t, absent, /database "atlantis" does not exist/)
 })
 
+t.test('a connection that is lost is logged without the password', async (t) => {
+  const { connection, urlOf } = await startGuardedPostgres(t, 'pa55word')
+  const settings = { DATABASE_URL: urlOf('pa55word'), DATA_DIR: await makeDataDir(t) }
+  const server = await startServerProcess(t, settings)
+  const client = new pg.Client(connection)
+  await client.connect()
+  t.teardown(() => client.end())
+  await client.query(
+    "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'guest'",
+  )
+  await server.says(/a connection to PostgreSQL was lost/)
+  t.match(await server.get('/health/ready'), { status: 200 })
+  await server.stop()
+  t.notMatch(server.output(), 'pa55word')
+})
+
 /** Commands that need a database fail with exit code 1 and a line that tells why. */
 async function failsInOneLine(
   t: Test,
@@ -152,5 +168,5 @@ async function startGuardedPostgres(t: Test, password: string) {
   await client.query(`create role guest superuser login password '${password}'`)
   await client.end()
   const place = `${encodeURIComponent(connection.host)}:${connection.port}/postgres`
-  return { urlOf: (secret: string) => `postgres://guest:${secret}@${place}` }
+  return { connection, urlOf: (secret: string) => `postgres://guest:${secret}@${place}` }
 }

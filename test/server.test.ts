@@ -2,9 +2,9 @@ import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
 import t, { type Test } from 'tap'
 import { add } from './support/api.ts'
+import { lockTables, untilBlocked, untilQueued } from './support/congestion.ts'
 import { createTestDatabase } from './support/postgres.ts'
 import {
   hasPostmaster,
@@ -12,7 +12,6 @@ import {
   makeDataDir,
   postmasterPid,
   runCommand,
-  type ServerProcess,
   spawnCommand,
   startServerProcess,
 } from './support/process.ts'
@@ -78,34 +77,52 @@ t.test('a port in use is told in a line and nothing is left running', async (t) 
   t.equal(await hasPostmaster(dataDir), false)
 })
 
-t.test('a stop during the start ends in order', async (t) => {
+t.test('a stop while initdb runs ends in order, with nothing half made', async (t) => {
+  // Ctrl-C reaches not the server alone, but initdb too.
+  const stops = [
+    (pid: number) => process.kill(pid, 'SIGTERM'),
+    (pid: number) => process.kill(-pid, 'SIGINT'),
+  ]
+  for (const stop of stops) {
+    const dataDir = await makeDataDir(t)
+    const server = spawnCommand(t, ['serve'], { DATA_DIR: dataDir, PORT: '0' })
+    const hasBegun = (paths: string[]) => paths.some((path) => /init-.*\/base\/1\//.test(path))
+    while (!hasBegun(await readdir(dataDir, { recursive: true }))) await sleep(5)
+    stop(server.pid)
+    t.strictSame(await server.ended, stopped)
+    t.equal(server.stderr(), '')
+    t.equal(await hasPostmaster(dataDir), false)
+    const allowed = ['postgres', 'postgres.log']
+    t.strictSame(
+      (await readdir(dataDir)).filter((name) => !allowed.includes(name)),
+      [],
+    )
+  }
+})
+
+t.test('a stop while the schema is made ends in order', async (t) => {
   const dataDir = await makeDataDir(t)
-  const early = spawnCommand(t, ['serve'], { DATA_DIR: dataDir, PORT: '0' })
-  while (!(await readdir(dataDir)).some((name) => name.startsWith('postgres.init-'))) await sleep(5)
-  early.signal('SIGTERM')
-  t.strictSame(await early.ended, stopped)
-  const late = spawnCommand(t, ['serve'], { DATA_DIR: dataDir, PORT: '0' })
-  await late.says(/embedded PostgreSQL is ready/)
-  late.signal('SIGINT')
-  t.strictSame(await late.ended, stopped)
+  const server = spawnCommand(t, ['serve'], { DATA_DIR: dataDir, PORT: '0' })
+  await server.says(/embedded PostgreSQL is ready/)
+  server.signal('SIGINT')
+  t.strictSame(await server.ended, stopped)
   t.equal(await hasPostmaster(dataDir), false)
-  t.strictSame((await readdir(dataDir)).sort(), ['postgres', 'postgres.log'])
 })
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   t.test(`no request under way is lost at ${signal}`, async (t) => {
     const { server, database } = await startOnTestDatabase(t)
     const tables = await Promise.all([1, 2, 3].map(() => server.makeTable()))
-    const locker = new pg.Client(database.url)
-    await locker.connect()
-    t.teardown(() => locker.end())
-    await locker.query('begin; select * from tables for update')
-    const answers = tables.flatMap((table) =>
-      Array.from({ length: 20 }, (_, index) =>
-        server.commit(table, { actions: [add(`file-${index}`)] }),
-      ),
-    )
-    await allUnderWay(server, answers.length)
+    const locker = await lockTables(t, database)
+    const answers = []
+    for (const table of tables) {
+      for (let index = 0; index < 20; index += 1) {
+        answers.push(server.commit(table, { actions: [add(`file-${index}`)] }))
+        // The first is the batch that waits in the database, behind which all others wait in the queue.
+        if (answers.length === 1) await untilBlocked(locker)
+      }
+    }
+    await untilQueued(server, answers.length - 1)
     server.signal(signal)
     await server.says(/"stopping"/)
     await locker.query('rollback')
@@ -148,7 +165,7 @@ t.test(
 )
 
 t.test('a connection without a request does not hold up the stop', async (t) => {
-  const { server } = await startOnTestDatabase(t)
+  const { server } = await startOnTestDatabase(t, { HOST: 'localhost' })
   const { port, hostname } = new URL(server.address)
   const socket = connect(Number(port), hostname)
   await once(socket, 'connect')
@@ -162,12 +179,9 @@ t.test('a request that does not end is cut off when its time is up', async (t) =
     DATABASE_WAIT_MS_MAX: '1000',
   })
   const table = await server.makeTable()
-  const locker = new pg.Client(database.url)
-  await locker.connect()
-  t.teardown(() => locker.end())
-  await locker.query('begin; select * from tables for update')
+  const locker = await lockTables(t, database)
   const answer = server.commit(table, { actions: [add('a')] })
-  await allUnderWay(server, 1)
+  await untilBlocked(locker)
   const stop = server.stop()
   await t.rejects(answer)
   t.strictSame(await stop, stopped)
@@ -185,14 +199,4 @@ async function startOnTestDatabase(t: Test, settings = {}) {
     ...settings,
   })
   return { server, database }
-}
-
-/** Waits until the server has read that many commits: all but the batch in the database wait in its queue. */
-async function allUnderWay(server: ServerProcess, count: number): Promise<void> {
-  for (;;) {
-    const { text } = await server.get('/metrics')
-    const waiting = /^deltaworks_commit_queue_units (\d+)$/m.exec(text)?.[1]
-    if (Number(waiting) >= count - 1) return
-    await sleep(5)
-  }
 }

@@ -22,6 +22,9 @@ export interface PipelinedWork<Result> {
  * Runs `work` in one PostgreSQL transaction at READ COMMITTED, on a pool with `pipeline`. Statements that are
  * issued without waiting for each other travel together, and run in their order; so do the last writes and the
  * commit. Statements are prepared once for each connection. It rolls back when `work` or a write fails.
+ *
+ * What `work` issues before it has awaited any answer must only read and lock: if the transaction cannot begin,
+ * PostgreSQL runs those statements each by itself.
  */
 export async function inPipelinedTransaction<Result>(
   pool: Pool,
@@ -31,8 +34,9 @@ export async function inPipelinedTransaction<Result>(
   let broken: Error | undefined
   try {
     const begun = client.query('begin isolation level read committed')
-    const [{ result, writes }] = await Promise.all([work(transactionOver(client)), begun])
-    await Promise.all([...writes, client.query('commit')])
+    const [{ result, writes }] = await Promise.all([work(transactionOver(client, begun)), begun])
+    const [{ command }] = await Promise.all([client.query('commit'), ...writes])
+    if (command !== 'COMMIT') throw new Error('PostgreSQL has rolled the transaction back')
     return result
   } catch (error) {
     await client.query('rollback').catch((cause) => {
@@ -44,21 +48,16 @@ export async function inPipelinedTransaction<Result>(
   }
 }
 
-const transactions = new WeakMap<PoolClient, Tx>()
+const executors = new WeakMap<PoolClient, EagerExecutor>()
 
-/** The queries of one connection. The caller has begun a transaction on it, so they may do what takes a `Tx`. */
-function transactionOver(client: PoolClient): Tx {
-  const known = transactions.get(client)
-  if (known !== undefined) return known
+/** The queries of one connection, on which a transaction is being begun, so that they may do what takes a `Tx`. */
+function transactionOver(client: PoolClient, begun: Promise<unknown>): Tx {
+  const executor = executors.get(client) ?? new EagerExecutor(client)
+  executors.set(client, executor)
+  executor.begun = begun
   const dialect = new PostgresDialect({ pool: async () => Promise.reject(belongsToOne) })
-  const tx = new Kysely<Database>({
-    config: { dialect },
-    dialect,
-    driver: new DummyDriver(),
-    executor: new EagerExecutor(client),
-  }) as unknown as Tx
-  transactions.set(client, tx)
-  return tx
+  const driver = new DummyDriver()
+  return new Kysely<Database>({ config: { dialect }, dialect, driver, executor }) as unknown as Tx
 }
 
 const belongsToOne = new Error('the queries of a pipelined transaction belong to its connection')
@@ -71,6 +70,8 @@ const preparedMax = 100
  * wire, and the commit is last.
  */
 class EagerExecutor extends DefaultQueryExecutor {
+  /** Settles when the present transaction has begun. No answer is given to a statement outside it. */
+  begun: Promise<unknown> = Promise.resolve()
   readonly #client: PoolClient
   readonly #names = new Map<string, string>()
 
@@ -85,9 +86,13 @@ class EagerExecutor extends DefaultQueryExecutor {
     const { sql: text, parameters } = query
     const name = this.#nameOf(text)
     const values = [...parameters]
-    return this.#client
-      .query(name === undefined ? { text, values } : { name, text, values })
-      .then(({ rows, rowCount }) => ({ rows, numAffectedRows: BigInt(rowCount ?? 0) }))
+    const answered = this.#client.query(
+      name === undefined ? { text, values } : { name, text, values },
+    )
+    return Promise.all([answered, this.begun]).then(([{ rows, rowCount }]) => ({
+      rows,
+      numAffectedRows: BigInt(rowCount ?? 0),
+    }))
   }
 
   #nameOf(text: string): string | undefined {

@@ -17,6 +17,7 @@ const awayCodes = new Set([
   'EPIPE',
   'ETIMEDOUT',
   '25P03',
+  '3D000',
   '53300',
   '57P01',
   '57P02',

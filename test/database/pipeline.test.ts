@@ -3,6 +3,7 @@ import t from 'tap'
 import type { Tx } from '../../src/database/connect.ts'
 import { inPipelinedTransaction } from '../../src/database/pipeline.ts'
 import { createTestDatabase, poolOf } from '../support/postgres.ts'
+import { startProxy } from '../support/proxy.ts'
 
 const database = await createTestDatabase()
 t.teardown(() => database.drop())
@@ -76,6 +77,17 @@ t.test(
   },
 )
 
+t.test('a failure that the work has passed over is told, for nothing is kept', async (t) => {
+  await emptied()
+  const work = inPipelinedTransaction(pool, async (tx) => {
+    await insert(tx, 1)
+    await sql`select 1 / 0`.execute(tx).catch(() => {})
+    return { result: 0, writes: [] }
+  })
+  await t.rejects(work, { message: 'PostgreSQL has rolled the transaction back' })
+  t.strictSame(await listNotes(), [])
+})
+
 t.test('a connection that is lost on the way is not used again', async (t) => {
   await emptied()
   const work = inPipelinedTransaction(pool, async (tx) => {
@@ -86,3 +98,23 @@ t.test('a connection that is lost on the way is not used again', async (t) => {
   await inPipelinedTransaction(pool, async (tx) => ({ result: 0, writes: [insert(tx, 1)] }))
   t.strictSame(await listNotes(), [1])
 })
+
+t.test(
+  'a transaction that cannot begin writes nothing, and the connection serves on',
+  async (t) => {
+    await emptied()
+    const proxy = await startProxy(t, database)
+    const proxied = poolOf({ connectionString: proxy.url }, 1)
+    t.teardown(() => proxied.end())
+    const write = (note: number) =>
+      inPipelinedTransaction(proxied, async (tx) => {
+        await sql`select`.execute(tx)
+        return { result: note, writes: [insert(tx, note), insert(tx, note + 1)] }
+      })
+    proxy.garble('begin isolation level')
+    await t.rejects(write(1), { message: 'syntax error at or near "#"' })
+    t.strictSame(await listNotes(), [])
+    t.equal(await write(3), 3)
+    t.strictSame(await listNotes(), [3, 4])
+  },
+)

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { add } from '../support/api.ts'
+import { lockTables, untilBlocked, untilQueued } from '../support/congestion.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 import { makeDataDir, startServerProcess } from '../support/process.ts'
 import { startProxy } from '../support/proxy.ts'
@@ -30,17 +31,22 @@ t.test('when PostgreSQL commits and its answer is lost', async (t) => {
 
   await t.test('nothing of a batch is committed twice', async (t) => {
     const table = await server.makeTable()
-    const lost = proxy.loseCommit({ with: ofCommits, after: 1 })
-    const answers = await Promise.all(
-      Array.from({ length: 20 }, (_, index) =>
-        server.commit(table, { actions: [add(`file-${index}`)] }),
-      ),
-    )
+    const locker = await lockTables(t, database)
+    const commit = (path: string) => server.commit(table, { actions: [add(path)] })
+    const first = commit('first')
+    await untilBlocked(locker)
+    const others = Array.from({ length: 20 }, (_, index) => commit(`file-${index}`))
+    await untilQueued(server, others.length)
+    const lost = proxy.loseCommit({ with: 'file-7' })
+    await locker.query('rollback')
     await lost
-    const inDoubt = answers.filter(({ status }) => status === 503)
-    t.ok(inDoubt.length > 1, `${inDoubt.length} were in one batch`)
-    t.equal(answers.filter(({ status }) => status === 201).length, answers.length - inDoubt.length)
-    t.match(await server.get(`/tables/${table}`), { body: { version: answers.length } })
+    t.match(await first, { status: 201 })
+    for (const { status, body } of await Promise.all(others)) {
+      t.match({ status, body }, { status: 503, body: { detail: /not known/ } })
+    }
+    t.match(await server.get(`/tables/${table}`), {
+      body: { version: 1 + others.length },
+    })
   })
 
   await t.test('a table is made once', async (t) => {

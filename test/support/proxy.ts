@@ -6,26 +6,32 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import type { TestDatabase } from './postgres.ts'
 
-/** A way to a test's database on which the answer to a COMMIT can get lost. */
+/** A way to a test's database on which things go wrong as they are told to. */
 export interface Proxy {
   /** Like `TestDatabase.url`. */
   url: string
   /** Resolves when PostgreSQL has answered that COMMIT; its sender never gets the answer. */
   loseCommit: (loss: Loss) => Promise<void>
+  /** Has the next message with this text reach PostgreSQL as one that it does not understand. */
+  garble: (text: string) => void
 }
 
 /** Which COMMIT loses its answer. */
 export interface Loss {
   /** Text of a statement of the transaction. */
   with: string
-  /** How many of that kind pass before. */
-  after?: number
   /** What is done before the connection is cut. */
   before?: () => Promise<void>
 }
 
 interface Trap extends Loss {
   sprung: () => void
+}
+
+/** What is to go wrong. */
+interface Plan {
+  traps: Trap[]
+  garbled: string[]
 }
 
 const socketName = '.s.PGSQL.5432'
@@ -39,10 +45,10 @@ export async function startProxy(t: Test, database: TestDatabase): Promise<Proxy
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const { host, user, database: name } = database.connection as Record<string, string>
   const sockets = new Set<Socket>()
-  const traps: Trap[] = []
+  const plan: Plan = { traps: [], garbled: [] }
   const server = createServer((client) => {
     const upstream = connect(join(host ?? '', socketName))
-    link(client, upstream, traps)
+    link(client, upstream, plan)
     for (const socket of [client, upstream]) {
       sockets.add(socket)
       socket.once('close', () => sockets.delete(socket))
@@ -56,12 +62,13 @@ export async function startProxy(t: Test, database: TestDatabase): Promise<Proxy
   })
   return {
     url: `postgres://${user}@${encodeURIComponent(folder)}/${name}`,
-    loseCommit: (loss) => new Promise((sprung) => traps.push({ ...loss, sprung })),
+    loseCommit: (loss) => new Promise((sprung) => plan.traps.push({ ...loss, sprung })),
+    garble: (text) => plan.garbled.push(text),
   }
 }
 
 /** Passes all through in both directions, until a trap springs. */
-function link(client: Socket, upstream: Socket, traps: Trap[]): void {
+function link(client: Socket, upstream: Socket, plan: Plan): void {
   const prepared = new Map<string, string>()
   let said = ''
   let answered = ''
@@ -69,10 +76,10 @@ function link(client: Socket, upstream: Socket, traps: Trap[]): void {
   client.on('data', (chunk) => {
     said += statementsIn(chunk.toString('latin1'), prepared)
     if (said.includes(commitText)) {
-      sprung = takeSprung(traps, said)
+      sprung = takeSprung(plan.traps, said)
       said = ''
     }
-    upstream.write(chunk)
+    upstream.write(garble(chunk, plan.garbled))
   })
   upstream.on('data', async (chunk) => {
     if (sprung === undefined) {
@@ -101,12 +108,16 @@ function statementsIn(sent: string, prepared: Map<string, string>): string {
   return [...run, sent].join('\n')
 }
 
+function garble(message: Buffer, texts: string[]): Buffer {
+  const text = texts[0]
+  const place = text === undefined ? -1 : message.indexOf(text)
+  if (place < 0) return message
+  texts.shift()
+  return Buffer.from(message).fill('#', place, place + 1)
+}
+
 /** The trap that the COMMIT after these statements springs. */
 function takeSprung(traps: Trap[], said: string): Trap | undefined {
   const index = traps.findIndex((trap) => said.includes(trap.with))
-  const trap = traps[index]
-  if (trap === undefined) return undefined
-  const { after = 0 } = trap
-  trap.after = after - 1
-  return after > 0 ? undefined : traps.splice(index, 1)[0]
+  return index < 0 ? undefined : traps.splice(index, 1)[0]
 }

@@ -1,0 +1,27 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import type { Test } from 'tap'
+import type { Api } from './api.ts'
+import type { TestDatabase } from './postgres.ts'
+
+/** A session that holds the locks of all tables. */
+export async function lockTables(t: Test, database: TestDatabase): Promise<pg.Client> {
+  const locker = new pg.Client(database.url)
+  await locker.connect()
+  t.teardown(() => locker.end())
+  await locker.query('begin; select * from tables for update')
+  return locker
+}
+
+/** Resolves when somebody waits for a lock. */
+export async function untilBlocked(locker: pg.Client): Promise<void> {
+  const waiting = `select from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock'`
+  while ((await locker.query(waiting)).rowCount === 0) await sleep(5)
+}
+
+/** Resolves when that many commits wait for their batch. */
+export async function untilQueued(server: Api, count: number): Promise<void> {
+  const gauge = new RegExp(`^deltaworks_commit_queue_units ${count}$`, 'm')
+  while (!gauge.test((await server.get('/metrics')).text)) await sleep(5)
+}
