@@ -2,7 +2,10 @@ import { sql } from 'kysely'
 import type { Tx } from '../database/connect.ts'
 import type { ActionRow, ActionUpdate, CommitRow, FileRow, FileUpdate, LiveFile } from './rows.ts'
 
-/** The live files at these places. Found by files_live_path_key. */
+/**
+ * The live files at these places. Each is the first in files_live_path_key from its place on: asked for like this,
+ * no other index can be taken, whatever is known of the table when the statement is planned.
+ */
 export async function findLiveFiles(
   tx: Tx,
   places: readonly { tableId: string; path: string }[],
@@ -15,8 +18,12 @@ export async function findLiveFiles(
     from unnest(
       ${places.map((place) => place.tableId)}::uuid[],
       ${places.map((place) => place.path)}::text[]) as place (table_id, path)
-    join files f using (table_id, path)
-    where f.removed_version is null`.execute(tx)
+    join lateral (
+      select * from files
+      where removed_version is null and (table_id, path) >= (place.table_id, place.path)
+      order by table_id, path
+      limit 1
+    ) f on f.table_id = place.table_id and f.path = place.path`.execute(tx)
   return rows
 }
 
@@ -114,7 +121,10 @@ export async function insertActions(tx: Tx, rows: readonly ActionRow[]): Promise
       ${rows.map((row) => row.action)}::json[])`.execute(tx)
 }
 
-/** Ends the force of actions. Must come before `insertActions`. Found by actions_current_key. */
+/**
+ * Ends the force of actions. Must come before `insertActions`. Each is the first in actions_current_key from its
+ * key on, as in `findLiveFiles`.
+ */
 export async function supersedeActions(tx: Tx, ends: readonly ActionUpdate[]): Promise<void> {
   if (ends.length === 0) return
   await sql`
@@ -125,6 +135,12 @@ export async function supersedeActions(tx: Tx, ends: readonly ActionUpdate[]): P
       ${ends.map((end) => end.key)}::text[],
       ${ends.map((end) => end.supersededVersion)}::bigint[])
       as e (table_id, kind, key, superseded_version)
-    where a.table_id = e.table_id and a.kind = e.kind and a.key = e.key
-      and a.superseded_version is null`.execute(tx)
+    join lateral (
+      select table_id, kind, key, version, position from actions
+      where key is not null and superseded_version is null
+        and (table_id, kind, key) >= (e.table_id, e.kind, e.key)
+      order by table_id, kind, key
+      limit 1
+    ) c on c.table_id = e.table_id and c.kind = e.kind and c.key = e.key
+    where a.table_id = c.table_id and a.version = c.version and a.position = c.position`.execute(tx)
 }

@@ -33,7 +33,7 @@ export async function inPipelinedTransaction<Result>(
   const client = await pool.connect()
   let broken: Error | undefined
   try {
-    const begun = client.query('begin isolation level read committed')
+    const begun = client.query(begin)
     const [{ result, writes }] = await Promise.all([work(transactionOver(client, begun)), begun])
     const [{ command }] = await Promise.all([client.query('commit'), ...writes])
     if (command !== 'COMMIT') throw new Error('PostgreSQL has rolled the transaction back')
@@ -47,6 +47,13 @@ export async function inPipelinedTransaction<Result>(
     client.release(broken)
   }
 }
+
+/**
+ * Plans are kept for as long as the connection is, often from a time when a table was empty and reading it whole
+ * the best way. All that is looked up here is looked up by key, so the plans may do nothing else.
+ */
+const begin = `begin isolation level read committed;
+  set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off`
 
 const executors = new WeakMap<PoolClient, EagerExecutor>()
 
