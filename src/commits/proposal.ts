@@ -9,6 +9,7 @@ import {
   nestsTooDeep,
   parseExact,
 } from '../delta/json.ts'
+import { longMax } from '../delta/longs.ts'
 import { isStorableText } from '../delta/text.ts'
 import { invalidRequest, type RequestFault } from '../http/faults.ts'
 import { Problem } from '../problems.ts'
@@ -85,9 +86,13 @@ export function toProposal(body: CreateCommit, sources: BodySources): Proposal {
 }
 
 /** The pair of `idempotency`, its version exact. */
-function appTransactionOf({ members }: BodySources): Proposal['appTransaction'] {
-  const source = members.get('idempotency')
-  return source === undefined ? undefined : (parseExact(source) as Proposal['appTransaction'])
+function appTransactionOf(sources: BodySources): Proposal['appTransaction'] {
+  const source = sources.members.get('idempotency')
+  if (source === undefined) return undefined
+  const pair = parseExact(source) as NonNullable<Proposal['appTransaction']>
+  if (pair.version <= longMax) return pair
+  const message = `must be a whole number from 0 to ${longMax}`
+  throw invalidRequest('body', [atLine({ pointer: '/idempotency/version', message }, sources)])
 }
 
 /** Reads an action from its log line. */

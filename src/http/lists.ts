@@ -79,7 +79,7 @@ export async function sendList<Position extends TSchema>(
   const text = objectText({
     ...members,
     [list.itemsName ?? 'items']: `[${items.join(',')}]`,
-    nextCursor: next && JSON.stringify(encodeCursor(list.name, next)),
+    nextCursor: next === undefined ? undefined : JSON.stringify(encodeCursor(list.name, next)),
   })
   return reply.type('application/json').send(text)
 }

@@ -115,7 +115,7 @@ export const Version = (description: string, options: object = {}) =>
   Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description, ...options })
 
 /** Text that PostgreSQL can keep: it has no NUL. Unpaired surrogates are refused in every body. */
-export const noNul = { pattern: '^[^\\u0000]*$' }
+export const noNul = { pattern: '^[^\\u0000]*$', description: 'Text without NUL.' }
 
 /** The place of a line in a log file, as a column of PostgreSQL holds it. */
 export const LinePosition = Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 })

@@ -1,6 +1,6 @@
 import Type from 'typebox'
 import { ActionSchema, AppTransactionSchema, DomainMetadataSchema } from '../commits/schema.ts'
-import { define, Long, strictObject, Version } from '../http/schema.ts'
+import { define, Long, noNul, strictObject, Version } from '../http/schema.ts'
 import { MetadataSchema, ProtocolSchema, Statistics, TableParams } from '../tables/schema.ts'
 
 /** Which version to read; the newest when neither is given. */
@@ -50,9 +50,10 @@ export const FileList = define(
 export const AppTransactionParams = Type.Object({
   ...TableParams.properties,
   appId: Type.String({
+    ...noNul,
     minLength: 1,
     maxLength: 1000,
-    description: 'The application, percent-encoded.',
+    description: 'The application, percent-encoded. No application has NUL in its name.',
     examples: ['loader'],
   }),
 })

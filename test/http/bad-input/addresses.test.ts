@@ -88,6 +88,10 @@ const tables: Refusal[] = [
         wrong('/params/id', /./),
       ),
   ),
+  get('an application that never wrote', `${at}/app-transactions/';--`, {
+    code: 'app-transaction-not-found',
+  }),
+  get('an application with a NUL', `${at}/app-transactions/%00`, wrong('/params/appId', /NUL/)),
   {
     what: 'a commit to a name with a NUL',
     path: '/tables/a%00b/commits',

@@ -49,12 +49,16 @@ t.test('without a database every operation that needs one says so', async (t) =>
       if (tags.includes('service')) continue
       const address = path.replace('{version}', '0').replaceAll(/\{\w+\}/g, 'orders')
       const body = requestBody?.content['application/json']?.example
-      const answer = await server.call(method.toUpperCase(), address, body && { json: body })
+      const answer = await server.call(
+        method.toUpperCase(),
+        address,
+        body === undefined ? {} : { json: body },
+      )
       await t.test(`${method} ${path}`, async (t) => checkAway(t, answer))
       asked += 1
     }
   }
-  t.ok(asked >= 12)
+  t.ok(asked >= 10)
   t.equal((await server.get('/health/live')).status, 200)
   t.equal((await server.get('/metrics')).status, 200)
   const ready = await server.get('/health/ready')
@@ -115,6 +119,12 @@ async function checkWriters(
   const { body } = await api.get(`/tables/${table}`)
   t.equal(body.version, files)
   t.equal(body.statistics.numFiles, files)
+  const count = async (part: string) => {
+    const { text } = await api.get(`/tables/${table}/${part}`, { accept: 'application/x-ndjson' })
+    return text.split('\n').length - 1
+  }
+  t.equal(await count('commits'), files + 1)
+  t.equal(await count('files'), files)
 }
 
 /** Waits until the table has this many more versions. */
@@ -169,9 +179,8 @@ t.test('a database that stops and starts again costs repetitions alone', async (
     t.equal((await server.get('/health/live')).status, 200)
     postgres = await startEmbeddedPostgres(options)
     await progress(server, table, 20)
+    // Whoever has started it starts it again.
     await killPostmaster(dataDir, 'SIGKILL')
-    while ((await server.get('/health/ready')).status !== 503);
-    postgres = await startEmbeddedPostgres(options)
     await progress(server, table, 20)
   })
   t.match(await server.get('/health/ready'), { status: 200 })
