@@ -24,7 +24,7 @@ ${rows.join('\n')}
 ## Violations
 
 \`invalid-actions\` lists every violation of the proposal: \`{code, index, path?, message}\`, where \`index\` is the place in
-\`actions\`.
+\`actions\`. \`numViolations\` counts them; the first 1,000 are listed.
 
 | code | rule |
 |---|---|

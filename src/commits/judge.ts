@@ -221,6 +221,9 @@ function unknownVersion(version: number, head: Head): Problem {
   )
 }
 
+/** An answer lists so many violations at most, and counts the rest. */
+const violationsMax = 1000
+
 function judgeActions(proposal: Proposal, { head, files }: TableLedger): Problem | undefined {
   const illegal = validateCommit(proposal.actions, {
     version: head.version,
@@ -234,7 +237,11 @@ function judgeActions(proposal: Proposal, { head, files }: TableLedger): Problem
   if (first === undefined) return undefined
   const more = violations.length > 1 ? ` And ${violations.length - 1} more.` : ''
   return new Problem('invalid-actions', `actions[${first.index}]: ${first.message}.${more}`, {
-    facts: { tableId: head.id, violations },
+    facts: {
+      tableId: head.id,
+      violations: violations.slice(0, violationsMax),
+      numViolations: violations.length,
+    },
   })
 }
 

@@ -10,6 +10,8 @@ export interface ValueFormat {
   reads: ValueReader
 }
 
+/** No number of any type needs more; the time that a pattern takes can grow with the square of the length. */
+const numberLengthMax = 1000
 const integer = /^[+-]?\d{1,40}$/
 const float = /^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|nan|inf(?:inity)?)$/i
 const decimalText = /^[+-]?0*(\d*)(?:\.(\d*))?(?:e([+-]?\d{1,9}))?$/i
@@ -55,7 +57,7 @@ function integerFormat(bits: bigint): ValueFormat {
 
 /** Digits before and after the point, without idle zeros, once the exponent is applied. */
 function decimalDigits(text: string): { whole: number; fraction: number } | undefined {
-  const match = decimalText.exec(text)
+  const match = text.length <= numberLengthMax ? decimalText.exec(text) : null
   if (!match || !/\d/.test(text)) return undefined
   const [, whole = '', fraction = '', exponent = '0'] = match
   const significant = (whole + fraction).replace(/0+$/, '')
@@ -80,7 +82,7 @@ function decimalFormat(type: string): ValueFormat | undefined {
 
 const floatFormat: ValueFormat = {
   example: 'a number such as 1.5',
-  reads: (text) => float.test(text),
+  reads: (text) => text.length <= numberLengthMax && float.test(text),
 }
 
 const formats: ReadonlyMap<string, ValueFormat> = new Map([

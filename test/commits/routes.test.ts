@@ -197,6 +197,15 @@ t.test('every violation of a commit is listed, and nothing is written', async (t
   t.equal((await server.get(`/tables/${id}`)).body.version, 0)
 })
 
+t.test('of very many violations the first thousand are listed, and all are counted', async (t) => {
+  const id = await server.makeTable()
+  const actions = Array.from({ length: 1500 }, () => add(''))
+  const { status, body } = await server.commit(id, { actions })
+  t.equal(status, 422)
+  t.equal(body.violations.length, 1000)
+  t.equal(body.numViolations, 1500)
+})
+
 t.test('an empty commit is a version as well', async (t) => {
   const id = await server.makeTable()
   t.match(await server.commit(id, { actions: [] }), { status: 201, body: { version: 1 } })

@@ -123,3 +123,10 @@ t.test('a date is read when the calendar has it', async () => {
     }),
   )
 })
+
+t.test('a number of absurd length is refused at once, however it goes on', async (t) => {
+  for (const type of ['double', 'float', 'decimal(38,10)', 'long']) {
+    t.equal(valueFormat(type)?.reads(`${'0'.repeat(100_000)}x`), false)
+    t.equal(valueFormat(type)?.reads(`1${'0'.repeat(100_000)}1`), false)
+  }
+})

@@ -21,9 +21,15 @@ function isExactNumber(value: number, { family }: LiteralType): boolean {
   return family === 'floating' || value === Number(value.toPrecision(digitsExact))
 }
 
+const numberLengthMax = 1000
+
 /** A value as text; what is not text, or a number or boolean of that kind of type, is undefined. */
 function textOf(value: unknown, valueType: LiteralType): string | undefined {
-  if (typeof value === 'string') return isStorableText(value) ? value : undefined
+  if (typeof value === 'string') {
+    // Only text has a use for so many characters, and reading a number can take the square of their time.
+    const isTooLong = value.length > numberLengthMax && numeric.has(valueType.family)
+    return isStorableText(value) && !isTooLong ? value : undefined
+  }
   if (typeof value === 'boolean') return valueType.family === 'boolean' ? String(value) : undefined
   const isNumber = typeof value === 'bigint' || typeof value === 'number'
   return isNumber && numeric.has(valueType.family) ? String(value) : undefined
