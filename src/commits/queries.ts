@@ -27,6 +27,14 @@ export async function findLiveFiles(
   return rows
 }
 
+/** The columns of `commits as c` as a `CommitRow`. */
+export const commitColumns = sql`
+      c.table_id as "tableId", c.version, c.in_commit_timestamp as "inCommitTimestamp",
+      c.operation, c.num_added_files as "numAddedFiles", c.num_removed_files as "numRemovedFiles",
+      c.num_added_bytes as "numAddedBytes", c.num_removed_bytes as "numRemovedBytes",
+      c.num_files as "numFiles", c.size_in_bytes as "sizeInBytes", c.num_records as "numRecords",
+      c.num_files_without_records as "numFilesWithoutRecords", c.commit_info as "commitInfo"`
+
 /** The commits of these versions, of those that there are. */
 export async function findCommits(
   tx: Tx,
@@ -34,11 +42,7 @@ export async function findCommits(
 ): Promise<CommitRow[]> {
   if (versions.length === 0) return []
   const { rows } = await sql<CommitRow>`
-    select c.table_id as "tableId", c.version, c.in_commit_timestamp as "inCommitTimestamp",
-      c.operation, c.num_added_files as "numAddedFiles", c.num_removed_files as "numRemovedFiles",
-      c.num_added_bytes as "numAddedBytes", c.num_removed_bytes as "numRemovedBytes",
-      c.num_files as "numFiles", c.size_in_bytes as "sizeInBytes", c.num_records as "numRecords",
-      c.num_files_without_records as "numFilesWithoutRecords", c.commit_info as "commitInfo"
+    select ${commitColumns}
     from unnest(
       ${versions.map((one) => one.tableId)}::uuid[],
       ${versions.map((one) => one.version)}::bigint[]) as wanted (table_id, version)

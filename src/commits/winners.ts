@@ -4,6 +4,7 @@ import { completeRemove } from '../delta/conflicts/winner.ts'
 import type { ReadState } from '../delta/conflicts.ts'
 import type { WinnerCommit } from './ledger.ts'
 import { parseAction } from './proposal.ts'
+import { commitColumns } from './queries.ts'
 import type { AppTransactionRow, CommitRow } from './rows.ts'
 
 /** From behind which version the commits of a table matter to a batch, and whether the files they add do. */
@@ -40,12 +41,7 @@ export async function listWinners(
       ${wanted.map((one) => one.adds)}::boolean[]) as w (table_id, after, adds)`
   const [commits, lines] = await Promise.all([
     sql<CommitRow>`
-      select c.table_id as "tableId", c.version, c.in_commit_timestamp as "inCommitTimestamp",
-        c.operation, c.num_added_files as "numAddedFiles",
-        c.num_removed_files as "numRemovedFiles", c.num_added_bytes as "numAddedBytes",
-        c.num_removed_bytes as "numRemovedBytes", c.num_files as "numFiles",
-        c.size_in_bytes as "sizeInBytes", c.num_records as "numRecords",
-        c.num_files_without_records as "numFilesWithoutRecords", c.commit_info as "commitInfo"
+      select ${commitColumns}
       from ${from} join commits c on c.table_id = w.table_id and c.version > w.after
       order by c.version
       limit ${winnerActionsMax + 1}`.execute(tx),
