@@ -196,6 +196,8 @@ async function startOnTestDatabase(t: Test, settings = {}) {
     DATABASE_URL: database.url,
     // So that a stop which waits for this shows.
     SHUTDOWN_MS_MAX: '600000',
+    // So that what a test holds up on purpose is not given up on a slow machine.
+    DATABASE_WAIT_MS_MAX: '60000',
     ...settings,
   })
   return { server, database }
