@@ -72,6 +72,24 @@ create table idempotency_keys (
 );
 CREATE INDEX idempotency_keys_created_at_idx ON public.idempotency_keys USING btree (created_at);
 
+create table maintenance_operations (
+  operation_id uuid not null,
+  kind text not null,
+  state text not null default 'running'::text,
+  done bigint not null default 0,
+  total bigint not null default 0,
+  error text,
+  created_at timestamp with time zone not null default clock_timestamp(),
+  heartbeat_at timestamp with time zone not null default clock_timestamp(),
+  finished_at timestamp with time zone,
+  constraint maintenance_operations_pkey PRIMARY KEY (operation_id),
+  constraint maintenance_operations_error_check CHECK (((state = 'failed'::text) = (error IS NOT NULL))),
+  constraint maintenance_operations_finished_at_check CHECK (((state = 'running'::text) = (finished_at IS NULL))),
+  constraint maintenance_operations_kind_check CHECK ((kind = ANY (ARRAY['vacuum'::text, 'retention'::text, 'checkpoint'::text]))),
+  constraint maintenance_operations_state_check CHECK ((state = ANY (ARRAY['running'::text, 'succeeded'::text, 'failed'::text])))
+);
+comment on column maintenance_operations.heartbeat_at is 'When the server that runs the operation last said so; one that has died says nothing more.';
+
 create table mirrors (
   table_id uuid not null,
   published_version bigint not null default '-1'::integer,

@@ -9,16 +9,19 @@ import { installMethodNotAllowed } from './http/method-not-allowed.ts'
 import { type Gauges, installMetrics, type Metrics } from './http/metrics.ts'
 import { installOpenApi } from './http/openapi.ts'
 import { answerBadAddress, installProblems } from './http/problem-rendering.ts'
+import { installReadPreference } from './http/read-preference.ts'
 import { installRequestLog, requestIdOf } from './http/request-log.ts'
 import { namedSchemas } from './http/schema.ts'
 import { installStrictQueries, strictBodies } from './http/validation.ts'
+import { maintenanceRoutes } from './maintenance/routes.ts'
+import type { MaintenanceContext } from './maintenance/start-operation.ts'
 import { mirrorRoutes } from './mirror/routes.ts'
 import { snapshotRoutes } from './snapshots/routes.ts'
 import type { CatalogContext } from './tables/create-table.ts'
 import { tableRoutes } from './tables/routes.ts'
 
 /** All that the routes work with. */
-export interface Services extends CatalogContext, CommitRoutesContext {
+export interface Services extends CatalogContext, CommitRoutesContext, MaintenanceContext {
   checks: Checks
   metrics: Metrics
   gauges: Gauges
@@ -50,6 +53,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   installProblems(app)
   installBodies(app)
   installStrictQueries(app)
+  installReadPreference(app)
   const otherMethods = installMethodNotAllowed(app)
   for (const schema of namedSchemas) app.addSchema(schema)
   await installOpenApi(app)
@@ -60,6 +64,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(commitRoutes, services)
   app.register(snapshotRoutes, services)
   app.register(mirrorRoutes, services)
+  app.register(maintenanceRoutes, services)
   otherMethods.afterRoutes()
   return app
 }

@@ -16,8 +16,9 @@ export async function describeApi(): Promise<string> {
     onError: () => {},
   })
   const publisher = { wake: () => {}, behind: () => ({ tables: 0, lagMs: 0 }) }
-  const services = createServices(config, { pool, db: createDb(pool), publisher })
-  const app = await buildApp({ config, services, log: pino({ level: 'silent' }) })
+  const log = pino({ level: 'silent' })
+  const services = createServices(config, { pool, db: createDb(pool), publisher, log })
+  const app = await buildApp({ config, services, log })
   await app.ready()
   const document = app.swagger()
   await app.close()

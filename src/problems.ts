@@ -36,6 +36,11 @@ export const problems = {
     title: 'The application has not written to the table',
     remedy: 'Begin with its first version.',
   },
+  'operation-not-found': {
+    status: 404,
+    title: 'No such operation',
+    remedy: 'Use the `operationId` with which `POST /maintenance/{kind}` was answered.',
+  },
   'version-not-found': {
     status: 404,
     title: 'The table has no such version',

@@ -58,8 +58,9 @@ export async function startServer(
   started.defer(publisher.stop)
   const sweeper = startSweeper({ db, retentionMs, log })
   started.defer(sweeper.stop)
-  const services = createServices(config, { pool, db, publisher })
+  const services = createServices(config, { pool, db, publisher, log })
   started.defer(services.committer.idle)
+  started.defer(services.maintenance.stop)
   const app = await buildApp({ config, services, log })
   started.defer(async () => {
     const overdue = setTimeout(() => app.server.closeAllConnections(), config.shutdownMsMax)

@@ -6,6 +6,7 @@ import type { Db, Pool } from './database/connect.ts'
 import { listPendingMigrations } from './database/migrate.ts'
 import type { Checks } from './http/health.ts'
 import { createMetrics } from './http/metrics.ts'
+import { createMaintenance, type Maintenance } from './maintenance/operations.ts'
 import type { Publisher } from './mirror/publisher.ts'
 
 /** What the services stand on. */
@@ -13,10 +14,14 @@ export interface Ground {
   pool: Pool
   db: Db
   publisher: Pick<Publisher, 'wake' | 'behind'>
+  log: { warn: (facts: object, message: string) => void }
 }
 
 /** Wires the parts that routes work with. Nothing is connected by it. */
-export function createServices(config: Config, { pool, db, publisher }: Ground): Services {
+export function createServices(
+  config: Config,
+  { pool, db, publisher, log }: Ground,
+): Services & { maintenance: Maintenance } {
   const metrics = createMetrics()
   const committer = createCommitter({
     pool,
@@ -33,13 +38,14 @@ export function createServices(config: Config, { pool, db, publisher }: Ground):
   return {
     db,
     committer,
+    maintenance: createMaintenance({ db, retentionMs: config.idempotencyRetentionMs, log }),
     metrics,
     actionsMax: config.actionsMax,
     dataDir: config.dataDir,
     mirrorRoots: config.mirrorRoots,
     idempotencyRetentionMs: config.idempotencyRetentionMs,
     onCommitted: publisher.wake,
-    checks: createChecks(config, { pool, db, publisher }),
+    checks: createChecks(config, db, publisher),
     gauges: {
       waitingCommits: committer.waiting,
       pool: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
@@ -48,7 +54,7 @@ export function createServices(config: Config, { pool, db, publisher }: Ground):
   }
 }
 
-function createChecks(config: Config, { db, publisher }: Ground): Checks {
+function createChecks(config: Config, db: Db, publisher: Ground['publisher']): Checks {
   const unreachable = 'the database cannot be reached'
   return {
     database: () =>

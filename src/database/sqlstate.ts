@@ -52,6 +52,11 @@ export function toProblem(error: unknown): Problem | undefined {
   return undefined
 }
 
+/** True when the role that this service uses lacks the right to do so. */
+export function isNotPermitted(error: unknown): boolean {
+  return error instanceof Error && codeOf(error) === '42501'
+}
+
 function codeOf(error: Error): string | undefined {
   return 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }

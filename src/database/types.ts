@@ -89,6 +89,21 @@ export interface IdempotencyKeys {
   status: number;
 }
 
+export interface MaintenanceOperations {
+  created_at: Generated<Instant>;
+  done: Generated<BigInteger>;
+  error: string | null;
+  finished_at: Instant | null;
+  /**
+   * When the server that runs the operation last said so; one that has died says nothing more.
+   */
+  heartbeat_at: Generated<Instant>;
+  kind: string;
+  operation_id: string;
+  state: Generated<string>;
+  total: Generated<BigInteger>;
+}
+
 export interface Mirrors {
   attempts: Generated<number>;
   last_error: string | null;
@@ -138,6 +153,7 @@ export interface DB {
   commits: Commits;
   files: Files;
   idempotency_keys: IdempotencyKeys;
+  maintenance_operations: MaintenanceOperations;
   mirrors: Mirrors;
   tables: Tables;
 }

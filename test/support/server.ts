@@ -49,7 +49,8 @@ export async function startTestServer(
   const { mirrorRoots, mirrorPollMs: pollMs } = config
   const publisher = mirror ? startPublisher({ db, mirrorRoots, pollMs, log }) : noPublisher
   t.teardown(() => publisher.stop())
-  const services = createServices(config, { pool, db, publisher })
+  const services = createServices(config, { pool, db, publisher, log })
+  t.teardown(() => services.maintenance.stop())
   const app = await buildApp({ config, services, log })
   t.teardown(() => app.close())
   const address = await app.listen({ host: config.host, port: 0 })

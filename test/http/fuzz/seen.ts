@@ -2,7 +2,10 @@
 export interface Seen {
   /** Takes in all members of an answer, by their names. */
   takeIn: (value: unknown) => void
-  /** Values of members whose names end like this one: `cursor` finds those of `nextCursor`. */
+  /**
+   * Values of the members of this name; where there are none, of those whose names end like it: `cursor` finds those
+   * of `nextCursor`, and `id` is not drowned in those of `operationId`.
+   */
   under: (name: string) => readonly unknown[]
 }
 
@@ -30,6 +33,7 @@ export function startSeeing(): Seen {
   return {
     takeIn,
     under: (name) =>
+      byName.get(name.toLowerCase()) ??
       [...byName].flatMap(([known, values]) => (known.endsWith(name.toLowerCase()) ? values : [])),
   }
 }
