@@ -17,7 +17,11 @@ export async function lockTables(t: Test, database: TestDatabase): Promise<pg.Cl
 export async function untilBlocked(locker: pg.Client): Promise<void> {
   const waiting = `select from pg_stat_activity
     where datname = current_database() and wait_event_type = 'Lock'`
-  while ((await locker.query(waiting)).rowCount === 0) await sleep(5)
+  // A transaction sees the other sessions as they were when it first looked, until it is told to look anew.
+  while ((await locker.query(waiting)).rowCount === 0) {
+    await sleep(5)
+    await locker.query('select pg_stat_clear_snapshot()')
+  }
 }
 
 /** Resolves when that many commits wait for their batch. */
