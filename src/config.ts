@@ -29,6 +29,8 @@ export const ConfigSchema = Type.Object({
   DATABASE_POOL_MAX: count(10, 'Connections to PostgreSQL at most.'),
   DATABASE_WAIT_MS_MAX: wait(5_000, 'Wait for a connection or a row lock at most.'),
   DATABASE_STATEMENT_MS_MAX: wait(60_000, 'Time that one SQL statement may take at most.'),
+  DATABASE_COPY_POOL_MAX: count(4, 'Connections for large transfers (COPY) at most.'),
+  DATABASE_COPY_MS_MAX: wait(600_000, 'Time that one large transfer may take at most.'),
   DATA_DIR: Type.String({
     minLength: 1,
     default: './data',
@@ -64,6 +66,8 @@ export interface Config {
   readonly databasePoolMax: number
   readonly databaseWaitMsMax: number
   readonly databaseStatementMsMax: number
+  readonly databaseCopyPoolMax: number
+  readonly databaseCopyMsMax: number
   readonly dataDir: string
   readonly mirrorRoots: readonly string[]
   readonly mirrorPollMs: number
@@ -117,6 +121,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     databasePoolMax: values.DATABASE_POOL_MAX,
     databaseWaitMsMax: values.DATABASE_WAIT_MS_MAX,
     databaseStatementMsMax: values.DATABASE_STATEMENT_MS_MAX,
+    databaseCopyPoolMax: values.DATABASE_COPY_POOL_MAX,
+    databaseCopyMsMax: values.DATABASE_COPY_MS_MAX,
     dataDir,
     mirrorRoots,
     mirrorPollMs: values.MIRROR_POLL_MS,

@@ -17,7 +17,13 @@ export async function describeApi(): Promise<string> {
   })
   const publisher = { wake: () => {}, behind: () => ({ tables: 0, lagMs: 0 }) }
   const log = pino({ level: 'silent' })
-  const services = createServices(config, { pool, db: createDb(pool), publisher, log })
+  const services = createServices(config, {
+    pool,
+    copyPool: pool,
+    db: createDb(pool),
+    publisher,
+    log,
+  })
   const app = await buildApp({ config, services, log })
   await app.ready()
   const document = app.swagger()

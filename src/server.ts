@@ -43,22 +43,16 @@ export async function startServer(
   const database = await openDatabase(config, log, onFatal)
   started.defer(database.close)
   await migrateDatabase(config, database.connection, log)
-  const pool = createPool({
-    connection: database.connection,
-    max: config.databasePoolMax,
-    waitMsMax: config.databaseWaitMsMax,
-    lockMsMax: config.databaseWaitMsMax,
-    statementMsMax: config.databaseStatementMsMax,
-    onError: (err) => log.warn({ err }, 'a connection to PostgreSQL was lost'),
-  })
+  const { pool, copyPool } = createPools(config, database.connection, log)
   const db = createDb(pool)
   started.defer(() => db.destroy())
+  started.defer(() => copyPool.end())
   const { mirrorRoots, mirrorPollMs: pollMs, idempotencyRetentionMs: retentionMs } = config
   const publisher = startPublisher({ db, mirrorRoots, pollMs, log })
   started.defer(publisher.stop)
   const sweeper = startSweeper({ db, retentionMs, log })
   started.defer(sweeper.stop)
-  const services = createServices(config, { pool, db, publisher, log })
+  const services = createServices(config, { pool, copyPool, db, publisher, log })
   started.defer(services.committer.idle)
   started.defer(services.maintenance.stop)
   const app = await buildApp({ config, services, log })
@@ -78,6 +72,26 @@ export async function startServer(
   )
   const running = started.move()
   return { address, stop: () => running.disposeAsync() }
+}
+
+/** One pool for all that is small, and one that large transfers have to themselves. */
+function createPools(config: Config, connection: Connection, log: Logger) {
+  const common = {
+    connection,
+    waitMsMax: config.databaseWaitMsMax,
+    lockMsMax: config.databaseWaitMsMax,
+    onError: (err: Error) => log.warn({ err }, 'a connection to PostgreSQL was lost'),
+  }
+  const { databasePoolMax, databaseStatementMsMax, databaseCopyPoolMax, databaseCopyMsMax } = config
+  return {
+    pool: createPool({ ...common, max: databasePoolMax, statementMsMax: databaseStatementMsMax }),
+    copyPool: createPool({
+      ...common,
+      max: databaseCopyPoolMax,
+      statementMsMax: databaseCopyMsMax,
+      pipeline: false,
+    }),
+  }
 }
 
 /** The database that the configuration names, or the embedded one, held for this server alone. */

@@ -12,6 +12,8 @@ import type { Publisher } from './mirror/publisher.ts'
 /** What the services stand on. */
 export interface Ground {
   pool: Pool
+  /** For COPY, without pipelines. */
+  copyPool: Pool
   db: Db
   publisher: Pick<Publisher, 'wake' | 'behind'>
   log: { warn: (facts: object, message: string) => void }

@@ -44,6 +44,8 @@ export interface PoolOptions {
   waitMsMax: number
   lockMsMax: number
   statementMsMax: number
+  /** Whether statements may be sent before the one ahead has its answer; COPY cannot be among them. */
+  pipeline?: boolean
   onError: (error: Error) => void
 }
 
@@ -51,11 +53,19 @@ export type Pool = pg.Pool
 
 /** A pool of connections; none is opened before it is needed. */
 export function createPool(options: PoolOptions): Pool {
-  const { connection, max, waitMsMax, lockMsMax, statementMsMax, onError } = options
+  const {
+    connection,
+    max,
+    waitMsMax,
+    lockMsMax,
+    statementMsMax,
+    pipeline = true,
+    onError,
+  } = options
   const pool = new pg.Pool({
     ...connection,
     max,
-    pipeline: true,
+    pipeline,
     application_name: 'deltaworks',
     connectionTimeoutMillis: waitMsMax,
     lock_timeout: lockMsMax,

@@ -109,7 +109,7 @@ async function emptyDatabase(t: Test) {
   const database = await createTestDatabase({ empty: true })
   t.teardown(() => database.drop())
   const connect = () => {
-    const db = createDb(poolOf(database.connection, 2))
+    const db = createDb(poolOf(database.connection, { max: 2 }))
     t.teardown(() => db.destroy())
     return db
   }

@@ -7,7 +7,7 @@ import { startProxy } from '../support/proxy.ts'
 
 const database = await createTestDatabase()
 t.teardown(() => database.drop())
-const pool = poolOf(database.connection, 2)
+const pool = poolOf(database.connection, { max: 2 })
 t.teardown(() => pool.end())
 
 await pool.query('create table notes (place serial, note integer unique)')
@@ -104,7 +104,7 @@ t.test(
   async (t) => {
     await emptied()
     const proxy = await startProxy(t, database)
-    const proxied = poolOf({ connectionString: proxy.url }, 1)
+    const proxied = poolOf({ connectionString: proxy.url }, { max: 1 })
     t.teardown(() => proxied.end())
     const write = (note: number) =>
       inPipelinedTransaction(proxied, async (tx) => {

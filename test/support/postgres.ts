@@ -98,14 +98,20 @@ async function administer(connection: EmbeddedConnection, statement: string): Pr
   }
 }
 
+/** A small pool for COPY on a test's database. */
+export function copyPoolOf(connection: Connection) {
+  return poolOf(connection, { pipeline: false })
+}
+
 /** A small pool on a test's database. */
-export function poolOf(connection: Connection, max = 4) {
+export function poolOf(connection: Connection, { max = 4, pipeline = true } = {}) {
   return createPool({
     connection,
     max,
     waitMsMax: 10_000,
     lockMsMax: 10_000,
     statementMsMax: 60_000,
+    pipeline,
     onError: () => {},
   })
 }

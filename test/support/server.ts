@@ -9,7 +9,7 @@ import { createDb, type Db, type Pool } from '../../src/database/connect.ts'
 import { type Publisher, startPublisher } from '../../src/mirror/publisher.ts'
 import { createServices } from '../../src/services.ts'
 import { type Api, createApi } from './api.ts'
-import { createTestDatabase, poolOf, type TestDatabase } from './postgres.ts'
+import { copyPoolOf, createTestDatabase, poolOf, type TestDatabase } from './postgres.ts'
 
 /** A server over a database and a folder of its own, spoken to over HTTP. */
 export interface TestServer extends Api {
@@ -46,10 +46,12 @@ export async function startTestServer(
   const pool = poolOf(database.connection)
   const db = createDb(pool)
   t.teardown(() => db.destroy())
+  const copyPool = copyPoolOf(database.connection)
+  t.teardown(() => copyPool.end())
   const { mirrorRoots, mirrorPollMs: pollMs } = config
   const publisher = mirror ? startPublisher({ db, mirrorRoots, pollMs, log }) : noPublisher
   t.teardown(() => publisher.stop())
-  const services = createServices(config, { pool, db, publisher, log })
+  const services = createServices(config, { pool, copyPool, db, publisher, log })
   t.teardown(() => services.maintenance.stop())
   const app = await buildApp({ config, services, log })
   t.teardown(() => app.close())

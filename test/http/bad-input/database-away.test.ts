@@ -12,7 +12,7 @@ import { startEmbeddedPostgres } from '../../../src/database/embedded.ts'
 import { migrate } from '../../../src/database/migrate.ts'
 import { createServices } from '../../../src/services.ts'
 import { type Api, add, createApi, type TestAnswer } from '../../support/api.ts'
-import { poolOf } from '../../support/postgres.ts'
+import { copyPoolOf, poolOf } from '../../support/postgres.ts'
 import { killPostmaster, makeDataDir, startServerProcess } from '../../support/process.ts'
 import { startTestServer } from '../../support/server.ts'
 import { checkProblem } from './refusals.ts'
@@ -25,12 +25,13 @@ async function startWithoutDatabase(t: Test): Promise<Api> {
   t.teardown(() => rm(folder, { recursive: true }))
   const connection = { host: folder, port: 5432, user: 'nobody', database: 'nothing' }
   const pool = poolOf(connection)
+  const copyPool = copyPoolOf(connection)
   const db = createDb(pool)
-  t.teardown(() => db.destroy())
+  t.teardown(() => Promise.all([db.destroy(), copyPool.end()]))
   const config = loadConfig({ DATA_DIR: folder })
   const publisher = { wake: () => {}, behind: () => ({ tables: 0, lagMs: 0 }) }
   const log = pino({ level: 'silent' })
-  const services = createServices(config, { pool, db, publisher, log })
+  const services = createServices(config, { pool, copyPool, db, publisher, log })
   const app = await buildApp({ config, services, log })
   t.teardown(() => app.close())
   return createApi(await app.listen({ host: '127.0.0.1', port: 0 }))
@@ -144,7 +145,7 @@ async function progress(api: Api, table: string, versions: number): Promise<void
 
 t.test('sessions that end in the middle of requests cost a repetition each', async (t) => {
   const server = await startTestServer(t)
-  const administrator = createDb(poolOf(server.database.connection, 1))
+  const administrator = createDb(poolOf(server.database.connection, { max: 1 }))
   t.teardown(() => administrator.destroy())
   await checkWriters(t, server, async (table) => {
     for (let round = 0; round < 15; round += 1) {
