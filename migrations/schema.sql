@@ -118,6 +118,7 @@ create table tables (
   num_files_without_records bigint not null,
   created_at timestamp with time zone not null default clock_timestamp(),
   dropped_at timestamp with time zone,
+  row_id_high_water_mark bigint,
   constraint tables_pkey PRIMARY KEY (id)
 ) with (fillfactor=50);
 CREATE UNIQUE INDEX tables_location_key ON public.tables USING btree (location);
@@ -127,3 +128,4 @@ comment on column tables.in_commit_timestamp is 'Epoch milliseconds; strictly ri
 comment on column tables.protocol is 'The protocol action in force, as it stands in the log.';
 comment on column tables.metadata is 'The metaData action in force, as it stands in the log.';
 comment on column tables.num_records is 'Rows of the live files whose number of rows is known, less those that deletion vectors remove.';
+comment on column tables.row_id_high_water_mark is 'The highest row id ever given to a row, as the domain delta.rowTracking tells it; null where none was.';

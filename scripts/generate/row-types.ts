@@ -20,6 +20,7 @@ const overrides = {
   columns: {
     ...Object.fromEntries(longs.map((column) => [column, 'LongColumn'])),
     'files.num_records': 'LongColumn | null',
+    'tables.row_id_high_water_mark': 'LongColumn | null',
   },
 }
 const imports = Object.fromEntries(

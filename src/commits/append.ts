@@ -9,6 +9,7 @@ import { fileKey } from '../delta/paths.ts'
 import { recordCount } from '../delta/statistics.ts'
 import { type LedgerWrites, noteWinner, type TableLedger } from './ledger.ts'
 import type { DeclaredReads } from './reads.ts'
+import { countWithoutRowIds, trackRows } from './row-ids.ts'
 import type { CommitRow, FileEnd, FileRow, Totals } from './rows.ts'
 import type { Proposal } from './unit.ts'
 
@@ -33,7 +34,10 @@ export function appendCommit(
 ): CommitRow {
   const { head } = table
   const row = newCommitRow(table, proposal, inCommitTimestamp)
-  const actions = proposal.actions.filter((action) => action.kind !== 'commitInfo')
+  const actions = trackRows(
+    table,
+    proposal.actions.filter((action) => action.kind !== 'commitInfo'),
+  )
   const lines = actions.map((action, index) => ({ action, position: index + 1 }))
   const entry: Entry = { writes, table, row, lines, removed: new Map() }
   head.version = row.version
@@ -148,6 +152,7 @@ function enterAdd(entry: Entry, action: ActionOf<'add'>, position: number): void
   }
   writes.files.push(file)
   table.files.set(path, { file, row: file })
+  countWithoutRowIds(table, file, 1)
   row.numAddedFiles += 1
   row.numAddedBytes = addLongs(row.numAddedBytes, file.size)
   const { head } = table
@@ -162,6 +167,7 @@ function endLife({ writes, table }: Entry, path: string, end: FileEnd): void {
   if (life === undefined) return
   const { file, row } = life
   table.files.delete(path)
+  countWithoutRowIds(table, file, -1)
   if (row !== undefined) Object.assign(row, end)
   else {
     const { tableId, addedVersion, addedPosition } = file

@@ -8,6 +8,7 @@ import { isTableId } from '../tables/rules.ts'
 import { judgeBatch, type KeyState } from './judge.ts'
 import type { BatchState } from './ledger.ts'
 import {
+  countFilesWithoutRowIds,
   endFiles,
   findCommits,
   findLiveFiles,
@@ -24,6 +25,7 @@ import {
   filesTouched,
   type PlacedPart,
   placeParts,
+  relyingOnRowIds,
   takenVersions,
   winnersWanted,
 } from './touched.ts'
@@ -92,23 +94,24 @@ async function lockAndRead(
   const early = byId ? readTouched(tx, placeParts(parts, [])) : undefined
   const [busy, { heads, now }, kept, read] = await Promise.all([claiming, locking, finding, early])
   const placed = placeParts(parts, heads)
-  const { liveFiles, winners, appTransactions } = read ?? (await readTouched(tx, placed))
+  const { winners, appTransactions, ...touched } = read ?? (await readTouched(tx, placed))
   const [takers, readStates] = await Promise.all([
     findCommits(tx, [...takenVersions(placed, heads), ...carriersOf(appTransactions)]),
     findReadStates(tx, changedReads(placed, winners ?? [])),
   ])
-  const state = { now, heads, liveFiles, takers, winners, readStates, appTransactions }
+  const state = { now, heads, takers, winners, readStates, appTransactions, ...touched }
   return { state, keyState: { busy, kept } }
 }
 
 /** Reads what the parts touch: live files, commits since the versions read, app transactions. */
 async function readTouched(tx: Tx, parts: readonly PlacedPart[]) {
-  const [liveFiles, winners, appTransactions] = await Promise.all([
+  const [liveFiles, winners, appTransactions, filesWithoutRowIds] = await Promise.all([
     findLiveFiles(tx, filesTouched(parts)),
     listWinners(tx, winnersWanted(parts)),
     findAppTransactions(tx, appTransactionsAsked(parts)),
+    countFilesWithoutRowIds(tx, relyingOnRowIds(parts)),
   ])
-  return { liveFiles, winners, appTransactions }
+  return { liveFiles, winners, appTransactions, filesWithoutRowIds }
 }
 
 /** An error that ends a transaction but not its session comes from a database that did not commit. */

@@ -224,12 +224,15 @@ function unknownVersion(version: number, head: Head): Problem {
 /** An answer lists so many violations at most, and counts the rest. */
 const violationsMax = 1000
 
-function judgeActions(proposal: Proposal, { head, files }: TableLedger): Problem | undefined {
+function judgeActions(proposal: Proposal, table: TableLedger): Problem | undefined {
+  const { head, files, filesWithoutRowIds } = table
   const illegal = validateCommit(proposal.actions, {
     version: head.version,
     protocol: head.protocol,
     metadata: head.metadata,
     numFiles: head.numFiles,
+    rowIdHighWaterMark: head.rowIdHighWaterMark,
+    filesWithoutRowIds,
     findLiveFile: (path) => files.get(path)?.file,
   })
   const violations = illegal.length > 0 ? illegal : sumViolations(proposal, head)

@@ -21,6 +21,8 @@ export interface TableLedger {
   opening: Head
   /** Live files by canonical path; `row` where this batch adds the file. */
   files: Map<string, { file: LiveFile; row?: FileRow }>
+  /** Live files that lack row ids, where a commit of the batch depends on it. */
+  filesWithoutRowIds: number | undefined
   /** Actions that this batch puts in force, by kind and key. */
   actionsInForce: Map<string, ActionRow>
   commits: Map<number, CommitRow>
@@ -56,6 +58,8 @@ export interface BatchState {
   winners: readonly WinnerCommit[] | undefined
   readStates: readonly { tableId: string; version: number; state: ReadState }[]
   appTransactions: readonly AppTransactionRow[]
+  /** Of the tables that a proposal of the batch would let readers rely on row ids. */
+  filesWithoutRowIds: readonly { tableId: string; count: number }[]
 }
 
 /** The rows that a ledger gathers. */
@@ -74,6 +78,7 @@ export function openTable(head: Head): TableLedger {
     head: { ...head },
     opening: head,
     files: new Map(),
+    filesWithoutRowIds: undefined,
     actionsInForce: new Map(),
     commits: new Map(),
     knowsWinners: true,
@@ -97,6 +102,10 @@ export function openLedger(state: BatchState): Ledger {
     if (head.droppedAt === null) tables.set(head.name, table)
   }
   for (const file of state.liveFiles) tables.get(file.tableId)?.files.set(file.path, { file })
+  for (const { tableId, count } of state.filesWithoutRowIds) {
+    const table = tables.get(tableId)
+    if (table !== undefined) table.filesWithoutRowIds = count
+  }
   for (const row of state.takers) tables.get(row.tableId)?.commits.set(row.version, row)
   for (const { row, actions } of state.winners ?? []) {
     const table = tables.get(row.tableId)

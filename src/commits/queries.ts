@@ -27,6 +27,28 @@ export async function findLiveFiles(
   return rows
 }
 
+/**
+ * How many live files of these tables lack row ids; none where readers rely on them already. It looks at every
+ * live file, so ask only when that is about to change.
+ */
+export async function countFilesWithoutRowIds(
+  tx: Tx,
+  tableIds: readonly string[],
+): Promise<{ tableId: string; count: number }[]> {
+  if (tableIds.length === 0) return []
+  const { rows } = await sql<{ tableId: string; count: number }>`
+    select t.id as "tableId", case
+      when t.metadata #>> '{metaData,configuration,delta.enableRowTracking}' = 'true' then 0
+      else (
+        select count(*) from files f
+        where f.table_id = t.id and f.removed_version is null
+          and (f.add #>> '{add,baseRowId}' is null
+            or f.add #>> '{add,defaultRowCommitVersion}' is null))
+      end as count
+    from tables t where t.id = any(${tableIds}::uuid[])`.execute(tx)
+  return rows
+}
+
 /** The columns of `commits as c` as a `CommitRow`. */
 export const commitColumns = sql`
       c.table_id as "tableId", c.version, c.in_commit_timestamp as "inCommitTimestamp",

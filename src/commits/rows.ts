@@ -11,6 +11,8 @@ export interface Head extends Totals {
   protocolJson: string
   metadata: Metadata
   metadataJson: string
+  /** The highest row id ever given to a row; null where none was. */
+  rowIdHighWaterMark: number | bigint | null
   droppedAt: string | null
 }
 

@@ -1,8 +1,9 @@
 import type { ActionOf, Violation } from '../delta/actions.ts'
 import { exactBody } from '../delta/json.ts'
 import { addLongs, longMax } from '../delta/longs.ts'
-import { recordCount } from '../delta/statistics.ts'
-import type { Totals } from './rows.ts'
+import { noRowId } from '../delta/row-ids.ts'
+import { physicalRecordCount, recordCount } from '../delta/statistics.ts'
+import type { Head } from './rows.ts'
 import type { Proposal } from './unit.ts'
 
 interface PlacedAdd {
@@ -11,15 +12,21 @@ interface PlacedAdd {
 }
 
 /**
- * The adds at which the bytes or rows of a table would pass the range of a long. What a commit removes is not
- * taken off first: only a table beyond all measure is told apart by that. The adds must be legal.
+ * The adds at which the bytes, rows or row ids of a table would pass the range of a long. What a commit removes
+ * is not taken off first, and files that keep their row ids are not left out: only a table beyond all measure is
+ * told apart by that. The adds must be legal.
  */
-export function sumViolations({ actions }: Proposal, totals: Totals): Violation[] {
+export function sumViolations({ actions }: Proposal, head: Head): Violation[] {
   const adds = actions.flatMap((action, index) => (action.kind === 'add' ? { action, index } : []))
-  if (areFarFromLongs(adds, totals)) return []
+  if (areFarFromLongs(adds, head)) return []
   const sums = [
-    { name: 'sizes', sum: totals.sizeInBytes, of: (add: Body) => add.size },
-    { name: 'numRecords', sum: totals.numRecords, of: (add: Body) => recordCount(add) ?? 0 },
+    { name: 'sizes', sum: head.sizeInBytes, of: (add: Body) => add.size },
+    { name: 'numRecords', sum: head.numRecords, of: (add: Body) => recordCount(add) ?? 0 },
+    {
+      name: 'row ids',
+      sum: head.rowIdHighWaterMark ?? noRowId,
+      of: (add: Body) => physicalRecordCount(add) ?? 0,
+    },
   ]
   const violations: Violation[] = []
   for (const { action, index } of adds) {
@@ -38,11 +45,12 @@ export function sumViolations({ actions }: Proposal, totals: Totals): Violation[
 type Body = ReturnType<typeof exactBody<ActionOf<'add'>>>
 
 /** Numbers of at most 15 digits, and few enough of them, cannot come near the range: the common case is cheap. */
-function areFarFromLongs(adds: readonly PlacedAdd[], totals: Totals): boolean {
+function areFarFromLongs(adds: readonly PlacedAdd[], head: Head): boolean {
   const half = 2 ** 62
   return (
-    totals.sizeInBytes < half &&
-    totals.numRecords < half &&
+    head.sizeInBytes < half &&
+    head.numRecords < half &&
+    (head.rowIdHighWaterMark ?? noRowId) < half &&
     adds.length <= 4000 &&
     !adds.some(({ action }) => manyDigits.test(action.json))
   )

@@ -1,4 +1,5 @@
 import { fileKeysOf } from '../delta/paths.ts'
+import { reliesOnRowIds } from '../delta/row-tracking.ts'
 import { isTableId } from '../tables/rules.ts'
 import type { WinnerCommit } from './ledger.ts'
 import type { AppTransactionRow, Head } from './rows.ts'
@@ -25,6 +26,13 @@ export function filesTouched(parts: readonly PlacedPart[]) {
   return parts.flatMap(({ tableId, proposal }) =>
     fileKeysOf(proposal.actions).map((path) => ({ tableId, path })),
   )
+}
+
+/** The tables in which the parts let readers rely on row ids, or go on to let them. */
+export function relyingOnRowIds(parts: readonly PlacedPart[]): string[] {
+  const relies = ({ proposal }: PlacedPart) =>
+    proposal.actions.some((action) => action.kind === 'metaData' && reliesOnRowIds(action.body))
+  return [...new Set(parts.filter(relies).map(({ tableId }) => tableId))]
 }
 
 /** The app transactions that the parts must not repeat. */

@@ -141,6 +141,10 @@ export interface Tables {
    * The protocol action in force, as it stands in the log.
    */
   protocol: string;
+  /**
+   * The highest row id ever given to a row, as the domain delta.rowTracking tells it; null where none was.
+   */
+  row_id_high_water_mark: LongColumn | null;
   size_in_bytes: LongColumn;
   /**
    * The newest committed version.

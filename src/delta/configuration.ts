@@ -12,6 +12,7 @@ export const versionKeys = {
   minWriterVersion: 'delta.minWriterVersion',
 } as const
 export const inCommitTimestampsKey = 'delta.enableInCommitTimestamps'
+export const rowTrackingKey = 'delta.enableRowTracking'
 export const constraintPrefix = 'delta.constraints.'
 
 interface Rule {
@@ -62,7 +63,7 @@ const rules: ReadonlyMap<string, Rule> = new Map([
   ['delta.enableIcebergCompatV3', flag],
   [inCommitTimestampsKey, flag],
   ['delta.enableMaterializePartitionColumnsFeature', flag],
-  ['delta.enableRowTracking', flag],
+  [rowTrackingKey, flag],
   ['delta.enableTypeWidening', flag],
   ['delta.enableVariantShredding', flag],
   ['delta.randomizeFilePrefixes', flag],

@@ -19,6 +19,7 @@ import {
   writerVersionMax,
 } from './features.ts'
 import { protocolFaults } from './protocol.ts'
+import { rowTrackingFaults } from './row-tracking.ts'
 
 /** What a new table is to be. `requested` is a protocol that the caller wants it to have at least. */
 export interface TableDesign {
@@ -93,6 +94,7 @@ function designFaults({ schema, configuration, requested }: TableDesign): Fault[
     ...configurationFaults(configuration),
     ...timestampFaults(configuration),
     ...columnMappingFaults(schema, configuration),
+    ...rowTrackingFaults(schema, configuration),
     ...unfit.map(({ pointer, message }) => ({ pointer, message })),
   ]
 }

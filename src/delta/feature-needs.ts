@@ -7,6 +7,7 @@ import {
   featurePrefix,
   inCommitTimestampsKey,
   isOn,
+  rowTrackingKey,
 } from './configuration.ts'
 import { allFields, containsType, type StructField, type StructType } from './data-types.ts'
 import { findFeature, supportedFeatures, tableFeatures } from './features.ts'
@@ -27,7 +28,7 @@ const flagFeatures: ReadonlyMap<string, string> = new Map([
   ['delta.enableIcebergCompatV2', 'icebergCompatV2'],
   ['delta.enableIcebergCompatV3', 'icebergCompatV3'],
   ['delta.enableMaterializePartitionColumnsFeature', 'materializePartitionColumns'],
-  ['delta.enableRowTracking', 'rowTracking'],
+  [rowTrackingKey, 'rowTracking'],
   ['delta.enableTypeWidening', 'typeWidening'],
   ['delta.enableVariantShredding', 'variantShredding'],
   [inCommitTimestampsKey, 'inCommitTimestamp'],

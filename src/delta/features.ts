@@ -38,7 +38,7 @@ const features: readonly TableFeature[] = [
   { name: 'identityColumns', ...writers, legacy: { reader: 1, writer: 6 } },
   { name: 'inCommitTimestamp', ...writers },
   { name: 'invariants', ...writers, legacy: { reader: 1, writer: 2 } },
-  { name: 'rowTracking', ...writers, ...notYet, needs: ['domainMetadata'] },
+  { name: 'rowTracking', ...writers, needs: ['domainMetadata'] },
   { name: 'timestampNtz', ...readers },
   { name: 'typeWidening', ...readers },
   { name: 'v2Checkpoint', ...readers },

@@ -149,6 +149,33 @@ export function memberSources(text: string): Map<string, string> {
   return members
 }
 
+/**
+ * The text of an object with members set to these source texts: in the place of their values where it has them,
+ * else behind its last. The text must be valid, without white space, and hold an object; else it stays as it is.
+ */
+export function setMembers(text: string, members: ReadonlyMap<string, string>): string {
+  const cursor: Cursor = { text, at: 1 }
+  const missing = new Map(members)
+  let changed = ''
+  let kept = 0
+  while (text.charCodeAt(cursor.at) === quote) {
+    const name = readMemberName(cursor)
+    const start = cursor.at
+    readValue(cursor)
+    const source = missing.get(name)
+    if (source !== undefined) {
+      changed += text.slice(kept, start) + source
+      kept = cursor.at
+      missing.delete(name)
+    }
+    skipSeparator(cursor, comma)
+  }
+  const added = [...missing].map(([name, source]) => `${JSON.stringify(name)}:${source}`)
+  const isEmpty = text.charCodeAt(1) === rightBrace
+  const separator = isEmpty || added.length === 0 ? '' : ','
+  return `${changed}${text.slice(kept, -1)}${separator}${added.join(',')}}`
+}
+
 /** The source text of each element of an array. The text must be valid and hold an array. */
 export function elementSources(text: string): string[] {
   return readElements({ text, at: skipWhiteSpace(text, 0) })

@@ -1,6 +1,6 @@
 /** The statistics of a file (PROTOCOL.md, "Per-file Statistics"). */
 import type { Long } from './actions.ts'
-import { nestsTooDeep, parseExact } from './json.ts'
+import { actionBody, nestsTooDeep, parseExact } from './json.ts'
 import { longMax, subtractLongs } from './longs.ts'
 
 /** The number of records in a file, as its statistics tell it. */
@@ -40,6 +40,16 @@ export function parseStatistics(text: string): RecordStatistics | undefined {
   return isCount(numRecords) ? { numRecords } : undefined
 }
 
+/** The number of records in a data file, those that a deletion vector removes included; undefined where not told. */
+export function physicalRecordCount({ stats }: { stats?: string | null }): Long | undefined {
+  return stats ? parseStatistics(stats)?.numRecords : undefined
+}
+
+/** `physicalRecordCount` of an add by its log line. */
+export function recordCountOfLine(add: string | null | undefined): Long | undefined {
+  return add ? physicalRecordCount(JSON.parse(actionBody(add))) : undefined
+}
+
 /**
  * The number of records that a live file contributes: those in the file less those that its deletion vector
  * removes. Undefined where the statistics do not tell or cannot be read.
@@ -48,7 +58,7 @@ export function recordCount(add: {
   stats?: string | null
   deletionVector?: { cardinality: Long } | null
 }): Long | undefined {
-  const numRecords = add.stats ? parseStatistics(add.stats)?.numRecords : undefined
+  const numRecords = physicalRecordCount(add)
   if (numRecords === undefined || !add.deletionVector) return numRecords
   const rest = subtractLongs(numRecords, add.deletionVector.cardinality)
   return rest < 0 ? undefined : rest

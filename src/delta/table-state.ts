@@ -1,5 +1,5 @@
 /** What the rules need to know of a table. */
-import type { Metadata, Protocol } from './actions.ts'
+import type { Long, Metadata, Protocol } from './actions.ts'
 import { columnMappingMode } from './column-mapping.ts'
 import type { StructType } from './data-types.ts'
 import { supportedFeatures } from './features.ts'
@@ -9,6 +9,8 @@ import { parseSchemaText } from './schema.ts'
 /** A file that is in the table. */
 export interface LiveFile {
   deletionVectorId: string | null
+  /** The log line of its add, where that is known. */
+  add?: string | null
 }
 
 /** A table at the version that a commit is to follow. */
@@ -17,6 +19,10 @@ export interface TableState {
   protocol: Protocol
   metadata: Metadata
   numFiles: number
+  /** The highest row id ever given to a row; null where none was. */
+  rowIdHighWaterMark: Long | null
+  /** Live files that lack row ids; need only be known when a commit makes readers rely on them. */
+  filesWithoutRowIds?: number | undefined
   /** Finds a live file by its canonical path; need only know the paths that the commit touches. */
   findLiveFile: (key: string) => LiveFile | undefined
 }

@@ -29,6 +29,13 @@ export const violationCodes = {
   'size-negative': 'A file has a negative size.',
   'time-negative': 'A time lies before 1970.',
   'row-id-negative': 'A base row id or row commit version is negative.',
+  'row-ids-not-tracked': 'A file is added with row ids to a table that does not track rows.',
+  'row-ids-contradict': 'Row ids contradict those that the file, the table or another file has.',
+  'row-ids-without-records':
+    'A file is added to a table that tracks rows, but its statistics lack numRecords.',
+  'row-tracking-invalid': 'The properties of row tracking contradict each other or the schema.',
+  'row-tracking-incomplete':
+    'Row tracking is enabled while files of the table have no row ids yet.',
   'partition-columns-mismatch':
     'The keys of partitionValues are not the partition columns of the table.',
   'partition-value-invalid': 'A partition value cannot be read as the type of its column.',

@@ -129,6 +129,7 @@ async function insertVersionZero(tx: Tx, table: NewTable): Promise<void> {
     protocolJson: protocol.json,
     metadata: metadata.body,
     metadataJson: metadata.json,
+    rowIdHighWaterMark: null,
     numFiles: 0,
     sizeInBytes: 0,
     numRecords: 0,

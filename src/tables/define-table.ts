@@ -1,8 +1,10 @@
+import { randomUUID } from 'node:crypto'
 import type { Action, Metadata } from '../delta/actions.ts'
 import { columnMappingMode } from '../delta/column-mapping.ts'
 import { deriveProtocol } from '../delta/derive-protocol.ts'
 import { type Fault, faultsBelow } from '../delta/faults.ts'
 import { checkPartitionColumns } from '../delta/partitioning.ts'
+import { withHiddenColumns } from '../delta/row-tracking.ts'
 import { parseSchema } from '../delta/schema.ts'
 import { Problem } from '../problems.ts'
 import type { CreateTable } from './schema.ts'
@@ -28,7 +30,8 @@ export function defineTable(
     ...(derived.faults ?? []),
   ]
   if (derived.faults !== undefined || faults.length > 0) throw invalidTable(faults)
-  const { protocol, configuration } = derived
+  const { protocol } = derived
+  const configuration = withHiddenColumns(derived.configuration, protocol, randomUUID)
   const metadata: Metadata = {
     id,
     name,

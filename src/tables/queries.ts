@@ -102,7 +102,8 @@ export async function lockHeads(
   const names = tables.filter((table) => !isTableId(table))
   const { rows } = await sql<Omit<Head, 'protocol' | 'metadata'> & { now: number }>`
     select id, name, version, in_commit_timestamp as "inCommitTimestamp",
-      protocol as "protocolJson", metadata as "metadataJson", num_files as "numFiles",
+      protocol as "protocolJson", metadata as "metadataJson",
+      row_id_high_water_mark as "rowIdHighWaterMark", num_files as "numFiles",
       size_in_bytes as "sizeInBytes", num_records as "numRecords",
       num_files_without_records as "numFilesWithoutRecords", dropped_at as "droppedAt",
       (extract(epoch from clock_timestamp()) * 1000)::bigint as now
@@ -126,7 +127,7 @@ export async function updateHeads(tx: Tx, heads: readonly Head[]): Promise<void>
   await sql`
     update tables t set
       version = h.version, in_commit_timestamp = h.in_commit_timestamp, protocol = h.protocol,
-      metadata = h.metadata, num_files = h.num_files, size_in_bytes = h.size_in_bytes,
+      metadata = h.metadata, row_id_high_water_mark = h.row_id_high_water_mark, num_files = h.num_files, size_in_bytes = h.size_in_bytes,
       num_records = h.num_records, num_files_without_records = h.num_files_without_records
     from unnest(
       ${heads.map((head) => head.id)}::uuid[],
@@ -134,12 +135,13 @@ export async function updateHeads(tx: Tx, heads: readonly Head[]): Promise<void>
       ${heads.map((head) => head.inCommitTimestamp)}::bigint[],
       ${heads.map((head) => head.protocolJson)}::json[],
       ${heads.map((head) => head.metadataJson)}::json[],
+      ${heads.map((head) => head.rowIdHighWaterMark)}::bigint[],
       ${heads.map((head) => head.numFiles)}::bigint[],
       ${heads.map((head) => head.sizeInBytes)}::bigint[],
       ${heads.map((head) => head.numRecords)}::bigint[],
       ${heads.map((head) => head.numFilesWithoutRecords)}::bigint[])
-      as h (id, version, in_commit_timestamp, protocol, metadata, num_files, size_in_bytes,
-        num_records, num_files_without_records)
+      as h (id, version, in_commit_timestamp, protocol, metadata, row_id_high_water_mark,
+        num_files, size_in_bytes, num_records, num_files_without_records)
     where t.id = h.id`.execute(tx)
 }
 
@@ -183,6 +185,7 @@ export async function insertTable(tx: Tx, head: Head, location: string): Promise
       in_commit_timestamp: head.inCommitTimestamp,
       protocol: head.protocolJson,
       metadata: head.metadataJson,
+      row_id_high_water_mark: head.rowIdHighWaterMark,
       num_files: head.numFiles,
       size_in_bytes: head.sizeInBytes,
       num_records: head.numRecords,

@@ -37,6 +37,7 @@ export function newHead(id: string): Head {
     protocolJson: JSON.stringify({ protocol }),
     metadata,
     metadataJson: JSON.stringify({ metaData: metadata }),
+    rowIdHighWaterMark: null,
     numFiles: 0,
     sizeInBytes: 0,
     numRecords: 0,
@@ -68,6 +69,7 @@ export function readState(
       })),
     readStates: [],
     appTransactions: [],
+    filesWithoutRowIds: [],
   }
 }
 

@@ -126,9 +126,9 @@ t.test('what stands against a protocol is told, all of it', async (t) => {
       /must be "true" or "false"/,
     ],
     [
-      { configuration: { 'delta.enableRowTracking': 'true' } },
-      '/configuration/delta.enableRowTracking',
-      /rowTracking is not supported by this service yet \("delta.enableRowTracking" is "true"\)/,
+      { configuration: { 'delta.enableIcebergCompatV1': 'true' } },
+      '/configuration/delta.enableIcebergCompatV1',
+      /icebergCompatV1 is not supported by this service yet \("delta.enableIcebergCompatV1" is "true"\)/,
     ],
     [
       { configuration: { 'delta.feature.x/y': 'supported' } },
@@ -145,7 +145,18 @@ t.test('what stands against a protocol is told, all of it', async (t) => {
       '/protocol/minReaderVersion',
       /must be at least 1/,
     ],
-    [{ requested: named(1, 'rowTracking') }, '/protocol/writerFeatures', /rowTracking is not supp/],
+    [
+      { requested: named(1, 'catalogManaged') },
+      '/protocol/writerFeatures',
+      /catalogManaged is not/,
+    ],
+    [
+      {
+        configuration: { 'delta.enableRowTracking': 'true', 'delta.rowTrackingSuspended': 'true' },
+      },
+      '/configuration/delta.rowTrackingSuspended',
+      /cannot both be "true"/,
+    ],
   ]
   for (const [request, pointer, message] of cases) {
     const { faults, protocol } = derive(request)

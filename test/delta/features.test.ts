@@ -17,7 +17,7 @@ t.test('the catalogue holds the features of the protocol', async (t) => {
   const unsupported = [...tableFeatures.values()].filter((feature) => !feature.isSupported)
   t.same(
     unsupported.map((feature) => feature.name),
-    ['catalogManaged', 'icebergCompatV1', 'icebergCompatV2', 'rowTracking'],
+    ['catalogManaged', 'icebergCompatV1', 'icebergCompatV2'],
   )
   for (const feature of tableFeatures.values()) {
     for (const name of feature.needs) t.ok(tableFeatures.has(name), `${feature.name} → ${name}`)
@@ -28,7 +28,7 @@ t.test('the catalogue holds the features of the protocol', async (t) => {
 
 t.test('a feature that the service cannot handle is refused by name', async (t) => {
   t.equal(featureFault('appendOnly'), undefined)
-  t.match(featureFault('rowTracking'), /rowTracking is not supported by this service yet/)
+  t.match(featureFault('catalogManaged'), /catalogManaged is not supported by this service yet/)
   t.match(featureFault('constructor'), /"constructor" is not known to this service; supported are /)
 })
 

@@ -10,6 +10,7 @@ import {
   memberSources,
   nestsTooDeep,
   parseExact,
+  setMembers,
   surveyJson,
 } from '../../src/delta/json.ts'
 
@@ -145,4 +146,37 @@ t.test('the body of an action is read exactly where that makes a difference', as
   const small = { appId: 'a', version: 7 }
   t.equal(exactBody({ kind: 'txn', body: small, json: JSON.stringify({ txn: small }) }), small)
   t.equal(actionBody(json), '{"appId":"a","version":9007199254740993}')
+})
+
+t.test('members are set in an object, and every other token stays', async (t) => {
+  const set = (text: string, members: Record<string, string>) =>
+    setMembers(text, new Map(Object.entries(members)))
+  t.equal(set('{}', { a: '1' }), '{"a":1}')
+  t.equal(set('{"a":1.0}', {}), '{"a":1.0}')
+  t.equal(
+    set('{"a":null,"b":{"a":null}}', { a: '9007199254740993' }),
+    '{"a":9007199254740993,"b":{"a":null}}',
+  )
+  t.equal(
+    set('{"\\u0061":null,"s":"}\\"{"}', { a: '1', c: '"x"' }),
+    '{"\\u0061":1,"s":"}\\"{","c":"x"}',
+  )
+  fc.assert(
+    fc.property(
+      fc.dictionary(fc.string(), fc.jsonValue()),
+      fc.dictionary(fc.string(), fc.jsonValue()),
+      (given, more) => {
+        const members = new Map(
+          Object.entries(more).map(([name, value]) => [name, JSON.stringify(value)]),
+        )
+        const text = setMembers(JSON.stringify(given), members)
+        const expected = {
+          ...JSON.parse(JSON.stringify(given)),
+          ...JSON.parse(JSON.stringify(more)),
+        }
+        t.same(JSON.parse(text), expected)
+        t.equal(memberSources(text).size, Object.keys(expected).length)
+      },
+    ),
+  )
 })

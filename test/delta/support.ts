@@ -99,7 +99,14 @@ export function protocol(...features: string[]): Protocol {
 
 /** A table at version 4 with files by path, each with the id of its deletion vector. */
 export function table(
-  options: TableOptions & { features?: string[]; files?: Record<string, string | null> } = {},
+  options: TableOptions & {
+    features?: string[]
+    files?: Record<string, string | null>
+    /** The adds of files, by path. */
+    lines?: Record<string, ActionOf<'add'>>
+    rowIdHighWaterMark?: number | bigint
+    filesWithoutRowIds?: number
+  } = {},
 ): TableState {
   const files = new Map(Object.entries(options.files ?? {}))
   return {
@@ -107,9 +114,12 @@ export function table(
     protocol: protocol(...(options.features ?? [])),
     metadata: metadata(options),
     numFiles: files.size,
+    rowIdHighWaterMark: options.rowIdHighWaterMark ?? null,
+    filesWithoutRowIds: options.filesWithoutRowIds,
     findLiveFile: (key) => {
       const deletionVectorId = files.get(key)
-      return deletionVectorId === undefined ? undefined : { deletionVectorId }
+      const add = options.lines?.[key]?.json ?? null
+      return deletionVectorId === undefined ? undefined : { deletionVectorId, add }
     },
   }
 }

@@ -6,6 +6,7 @@ import { fileFieldCases } from './cases/file-fields.ts'
 import { fileCases } from './cases/files.ts'
 import { metadataCases } from './cases/metadata.ts'
 import { otherCases } from './cases/other-actions.ts'
+import { rowIdCases } from './cases/row-ids.ts'
 import { add, remove, table } from './support.ts'
 
 const cases = [
@@ -14,6 +15,7 @@ const cases = [
   ...deletionVectorCases,
   ...metadataCases,
   ...otherCases,
+  ...rowIdCases,
 ]
 
 for (const { name, actions, state, expected } of cases) {

@@ -1,8 +1,7 @@
 /** Domains that the service keeps by itself. */
-
-const serviceDomains: ReadonlySet<string> = new Set(['delta.rowTracking'])
+import { rowTrackingDomain } from '../row-ids.ts'
 
 /** Whether the content of a domain is assigned anew for each commit, so that two writes of it never conflict. */
 export function isServiceDomain(domain: string): boolean {
-  return serviceDomains.has(domain)
+  return domain === rowTrackingDomain
 }

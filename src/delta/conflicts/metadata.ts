@@ -1,7 +1,7 @@
 /** Winners that change the metadata. */
 import type { Metadata, Protocol } from '../actions.ts'
 import { type Configuration, columnMappingMode } from '../column-mapping.ts'
-import { inCommitTimestampsKey, isOn } from '../configuration.ts'
+import { inCommitTimestampsKey, isOn, rowTrackingKey } from '../configuration.ts'
 import type { StructField } from '../data-types.ts'
 import { supportedFeatures } from '../features.ts'
 import { parseExact } from '../json.ts'
@@ -30,7 +30,6 @@ interface Property {
 
 type Rule = (property: Property) => boolean
 
-const rowTrackingKey = 'delta.enableRowTracking'
 const highWaterMarkKey = 'delta.identity.highWaterMark'
 
 const isEnabledWith =

@@ -6,6 +6,7 @@ import { supportedFeatures } from '../features.ts'
 import { type ValueFormat, valueFormat } from '../partition-values.ts'
 import type { PartitionColumn } from '../partitioning.ts'
 import { type ParsedPath, parsePath } from '../paths.ts'
+import { tracksRows } from '../row-tracking.ts'
 import { partitionColumns, type TableState } from '../table-state.ts'
 
 /** Where a commit first names a file, and with which deletion vector. */
@@ -26,6 +27,8 @@ export interface Commit {
   metadata: Metadata | undefined
   protocol: Protocol | undefined
   features: ReadonlySet<string>
+  /** Whether every file that it adds must have row ids. */
+  tracksRows: boolean
   partitionColumns: readonly TypedColumn[]
   /** The action's path, by its index, for actions that name a file. */
   paths: ReadonlyMap<number, ParsedPath>
@@ -77,6 +80,7 @@ export function surveyCommit(actions: readonly Action[], state: TableState | und
     metadata,
     protocol,
     features: protocol ? supportedFeatures(protocol) : new Set(),
+    tracksRows: tracksRows(protocol, metadata),
     partitionColumns: columns.map((column) => ({ ...column, format: valueFormat(column.type) })),
     paths,
     adds,

@@ -10,6 +10,7 @@ import { type Commit, writesDeletionVectors } from './commit.ts'
 import { checkAddedVector, checkVector } from './deletion-vectors.ts'
 import { checkAddIdentity, checkRemoveIdentity } from './file-identity.ts'
 import { checkPartitionValues } from './partition-values.ts'
+import { checkAddRowIds, checkRemoveRowIds } from './row-ids.ts'
 
 /** An action at its place in a commit. */
 export interface Placed<K extends FileKind> {
@@ -68,10 +69,12 @@ export function checkAdd(placed: Placed<'add'>, commit: Commit, report: Report):
   const statistics = checkStatistics(body.stats, report)
   const vectorId = deletionVectorId(body.deletionVector)
   if (key !== undefined) checkAddIdentity({ key, index, vectorId }, commit, report)
-  if (!body.deletionVector) return
   const live = key === undefined ? undefined : commit.state?.findLiveFile(key)
+  const numRecords = statistics?.numRecords
+  checkAddRowIds(body, { live, numRecords }, { commit, report })
+  if (!body.deletionVector) return
   const site = {
-    numRecords: statistics?.numRecords,
+    numRecords,
     isNew: live?.deletionVectorId !== vectorId,
     isOn: writesDeletionVectors(commit),
   }
@@ -99,6 +102,8 @@ export function checkRemove(placed: Placed<'remove'>, commit: Commit, report: Re
   const vectorId = deletionVectorId(body.deletionVector)
   if (key !== undefined) checkRemoveIdentity({ key, index, vectorId }, commit, report)
   if (body.deletionVector) checkVector(body.deletionVector, report)
+  const live = key === undefined ? undefined : commit.state?.findLiveFile(key)
+  if (live?.deletionVectorId === vectorId) checkRemoveRowIds(body, live, report)
   const lacking = (['partitionValues', 'size'] as const).filter(
     (name) => (body[name] ?? undefined) === undefined,
   )

@@ -16,6 +16,7 @@ import { isStorableText, quoted } from '../text.ts'
 import type { Report } from '../violations.ts'
 import { checkLong, readBody } from './bodies.ts'
 import type { Commit } from './commit.ts'
+import { checkRowTracking } from './row-ids.ts'
 
 interface CommitReport {
   commit: Commit
@@ -100,6 +101,7 @@ function checkSchema(metadata: Metadata, configuration: Configuration, tell: Com
     tell.report('column-mapping-invalid', `metaData: ${message}`)
   }
   checkFeatures(schema, configuration, tell)
+  checkRowTracking({ metadata, schema }, tell)
   checkChange(metadata, tell)
 }
 

@@ -5,6 +5,7 @@ import { schemaOf } from '../table-state.ts'
 import { listed, quoted } from '../text.ts'
 import type { ViolationCode } from '../violations.ts'
 import type { Commit } from './commit.ts'
+import { sharedRowIds } from './row-ids.ts'
 
 /** Of what a commit may hold but one: what tells one from another, its code, and its name in messages. */
 interface Unique {
@@ -98,5 +99,6 @@ export function checkWholeCommit(actions: readonly Action[], commit: Commit): Vi
     ...missingActions(actions, commit),
     ...clusteredPartitions(commit),
     ...unwritableFiles(commit),
+    ...sharedRowIds(actions, commit),
   ]
 }

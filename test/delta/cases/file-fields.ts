@@ -49,13 +49,14 @@ const numbers: Case[] = [
   ),
   onTable(
     'negative row ids',
-    [add('a', { baseRowId: -1, defaultRowCommitVersion: -2 })],
+    [remove('a', { baseRowId: -1, defaultRowCommitVersion: -2 })],
     ['row-id-negative', 0, 'baseRowId must be non-negative'],
     ['row-id-negative', 0],
   ),
-  onTable('row ids', [
-    add('a', { baseRowId: 0, defaultRowCommitVersion: 0 }),
+  onTable('row ids of removed files, and none', [
+    remove('a', { baseRowId: 0, defaultRowCommitVersion: 0 }),
     remove('b', { baseRowId: null }),
+    add('c', { baseRowId: null }),
   ]),
   onTable('the largest long', [
     action(

@@ -116,7 +116,7 @@ const backfill = {
   ],
 } satisfies GivenWinner
 
-const differs = 'none: there row ids of the loser are assigned anew, here not yet'
+const differs = 'none: there a backfill and its losers are known by name and pass each other'
 
 const backfills: ConflictCase[] = [
   inRowTracking('Backfill conflict with a delete, Delete wins', {
