@@ -41,7 +41,7 @@ export const violationCodes = {
   'partition-value-invalid': 'A partition value cannot be read as the type of its column.',
   'text-not-storable': 'A name or value holds a NUL character or an unpaired surrogate.',
   'stats-invalid':
-    'The statistics of a file are not a JSON object, or their record count is no count.',
+    'The statistics of a file are not a JSON object that every reader reads the same, or their record count is no count.',
   'deletion-vector-invalid': 'A deletion vector contradicts itself or its file.',
   'deletion-vectors-off':
     'A new deletion vector is written to a table that does not have them turned on.',

@@ -8,6 +8,7 @@ import {
   type ReviverContext,
   surveyJson,
 } from '../json.ts'
+import { countMembers } from '../json-ambiguity.ts'
 import { longMax, longMin } from '../longs.ts'
 import type { Report, ViolationCode } from '../violations.ts'
 
@@ -19,19 +20,6 @@ const intMax = 2 ** 31 - 1
 function reviveInteger(_key: string, value: unknown, context?: ReviverContext): unknown {
   if (typeof value !== 'number') return value
   return isIntegerSource(context?.source) ? exactInteger(context.source) : Number.NaN
-}
-
-function countMembers(value: unknown): number {
-  let count = 0
-  const open: unknown[] = [value]
-  while (open.length > 0) {
-    const next = open.pop()
-    if (typeof next !== 'object' || next === null) continue
-    const values = Object.values(next)
-    if (!Array.isArray(next)) count += values.length
-    for (const inner of values) if (typeof inner === 'object') open.push(inner)
-  }
-  return count
 }
 
 /**

@@ -3,7 +3,7 @@ import type { ActionOf } from '../actions.ts'
 import { isOn } from '../configuration.ts'
 import { deletionVectorId } from '../deletion-vectors.ts'
 import { supportedFeatures } from '../features.ts'
-import { parseStatistics, type RecordStatistics } from '../statistics.ts'
+import { judgeStatistics, type RecordStatistics } from '../statistics.ts'
 import type { Report } from '../violations.ts'
 import { type Body, checkLong, readBody } from './bodies.ts'
 import { type Commit, writesDeletionVectors } from './commit.ts'
@@ -48,12 +48,8 @@ function checkStatistics(
   report: Report,
 ): RecordStatistics | undefined {
   if (stats === null || stats === undefined) return undefined
-  const statistics = parseStatistics(stats)
-  if (statistics === undefined) {
-    const message =
-      'stats must be the JSON text of an object, with a non-negative whole number where it has numRecords; mend it or leave it out'
-    report('stats-invalid', message)
-  }
+  const { statistics, fault } = judgeStatistics(stats)
+  if (fault !== undefined) report('stats-invalid', `stats ${fault}`)
   return statistics
 }
 

@@ -9,6 +9,7 @@ import {
 import { configurationFaults, inCommitTimestampsKey, isOn } from '../configuration.ts'
 import type { StructType } from '../data-types.ts'
 import { missingFeatures } from '../feature-needs.ts'
+import { jsonAmbiguity } from '../json-ambiguity.ts'
 import { checkPartitionColumns } from '../partitioning.ts'
 import { parseSchemaText } from '../schema.ts'
 import { partitionColumns, type TableState } from '../table-state.ts'
@@ -93,6 +94,10 @@ function checkSchema(metadata: Metadata, configuration: Configuration, tell: Com
       tell.report('schema-invalid', `metaData schemaString${place} ${message}`)
     }
     return
+  }
+  const ambiguity = jsonAmbiguity(metadata.schemaString, JSON.parse(metadata.schemaString))
+  if (ambiguity !== undefined) {
+    tell.report('schema-invalid', `metaData schemaString ${ambiguity}`)
   }
   for (const { message } of checkPartitionColumns(schema, metadata.partitionColumns)) {
     tell.report('partition-columns-invalid', `metaData partitionColumns: ${message}`)

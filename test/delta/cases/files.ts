@@ -1,5 +1,5 @@
 import { add, cdc, column, mapped, remove, stats, table } from '../support.ts'
-import { type Case, onTable } from './case.ts'
+import { type Case, type Expected, onTable } from './case.ts'
 
 const partitioned = table({
   fields: [column('id'), column('date', 'date'), column('n', 'integer')],
@@ -149,9 +149,50 @@ const statistics: Case[] = [
     ['stats-invalid', 1],
   ),
   onTable(
-    'statistics with half a record',
-    [add('a', { stats: '{"numRecords":1.5}' })],
-    ['stats-invalid', 0],
+    'statistics with a record count that is no count',
+    ['1.5', '-1', '10.0', '1e1', '"1"'].map((count) =>
+      add(`a${count}`, { stats: `{"x":1.5,"numRecords":${count}}` }),
+    ),
+    ...[0, 1, 2, 3, 4].map((at): Expected => ['stats-invalid', at, /plain digits as numRecords/]),
+  ),
+  onTable('statistics with members in any order, spaced, escaped and nested', [
+    add('a', {
+      stats: `{ "minValues" : {"a":{"b":1.5},${JSON.stringify('":')}:":"}, "numRecords" : 3, "nullCount":null }`,
+    }),
+    add('b', { stats: '{"numRecords":3,"tightBounds":false,"maxValues":{"a":"\\ud83d\\ude00"}}' }),
+  ]),
+  onTable(
+    'statistics with a member twice',
+    [
+      add('a', { stats: '{"numRecords":3,"numRecords":4}' }),
+      add('b', { stats: '{"numRecords":3,"minValues":{"a" :1,"a":2}}' }),
+      remove('c', { stats: '{"minValues":{"a":":","\\u0061":2}}' }),
+    ],
+    ['stats-invalid', 0, /^stats has the same member twice/],
+    ['stats-invalid', 1],
+    ['stats-invalid', 2],
+  ),
+  onTable(
+    'statistics with half a surrogate pair',
+    [
+      add('a', { stats: '{"minValues":{"a":"\\ud800"}}' }),
+      add('b', { stats: '{"maxValues":{"\\udc00":1}}' }),
+      add('c', { stats: '{"maxValues":["\ud800"]}' }),
+    ],
+    ['stats-invalid', 0, /^stats holds half a surrogate pair/],
+    ['stats-invalid', 1],
+    ['stats-invalid', 2],
+  ),
+  onTable(
+    'statistics of other shapes',
+    [
+      add('a', { stats: '{"tightBounds":"yes"}' }),
+      add('b', { stats: '{"minValues":[]}' }),
+      add('c', { stats: '{"nullCount":1}' }),
+    ],
+    ['stats-invalid', 0, /true or false as tightBounds/],
+    ['stats-invalid', 1, /an object as minValues/],
+    ['stats-invalid', 2, /an object as nullCount/],
   ),
 ]
 

@@ -68,6 +68,18 @@ const changes: Case[] = [
     ['schema-invalid', 0, /^metaData schemaString at \/fields\/0\/name must not be empty/],
     ['schema-invalid', 0, /at \/fields\/0\/type "int" is not a type/],
   ),
+  onTable(
+    'a schema with a member twice',
+    changed({
+      schemaString: schemaString(column('id')).replace('"nullable"', '"nullable":false,"nullable"'),
+    }),
+    ['schema-invalid', 0, /^metaData schemaString has the same member twice/],
+  ),
+  onTable(
+    'a schema with half a surrogate pair',
+    changed({ schemaString: schemaString(column('id', 'long', { comment: '\udfff' })) }),
+    ['schema-invalid', 0, /half a surrogate pair/],
+  ),
   onTable('a partition column that is not there', changed({ partitionColumns: ['x'] }), [
     'partition-columns-invalid',
     0,
