@@ -1,15 +1,10 @@
 /** Whether a commit is legal: the rules of the Delta protocol for what may stand in one version. */
 import type { Action, Violation } from './actions.ts'
 import { type Commit, surveyCommit } from './rules/commit.ts'
+import { checkDomain } from './rules/domains.ts'
 import { checkAdd, checkCdc, checkRemove } from './rules/files.ts'
 import { checkMetadata } from './rules/metadata.ts'
-import {
-  checkCommitInfo,
-  checkDomain,
-  checkOther,
-  checkProtocol,
-  checkTxn,
-} from './rules/other-actions.ts'
+import { checkCommitInfo, checkOther, checkProtocol, checkTxn } from './rules/other-actions.ts'
 import { checkWholeCommit } from './rules/whole-commit.ts'
 import type { TableState } from './table-state.ts'
 import type { Report } from './violations.ts'

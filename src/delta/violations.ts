@@ -49,6 +49,7 @@ export const violationCodes = {
     'A file has a deletion vector but its statistics lack numRecords.',
   'extended-metadata-missing':
     'A remove claims extended file metadata but lacks partitionValues or size.',
+  'cdc-off': 'A cdc action stands on a table whose change data feed is not turned on.',
   'cdc-data-change': 'A cdc action has dataChange true.',
   'void-not-writable':
     'Files are added to a table whose schema has void columns that no file can hold.',
@@ -66,6 +67,8 @@ export const violationCodes = {
   'feature-missing': 'A metaData or action needs a table feature that the protocol lacks.',
   'feature-unsupported': 'A table feature is not supported by this service.',
   'feature-removed': 'A table feature is removed.',
+  'clustering-invalid':
+    'The domain delta.clustering does not name columns of the schema that have an order.',
   'clustering-with-partitions': 'A table is clustered and partitioned at once.',
   'protocol-version-invalid': 'A protocol version is out of range.',
   'protocol-features-invalid':

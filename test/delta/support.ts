@@ -124,6 +124,19 @@ export function table(
   }
 }
 
+/** A table like `table`, without files, that has its change data feed on. */
+export function feedingTable({
+  features = [],
+  configuration,
+  ...more
+}: Parameters<typeof table>[0] = {}): TableState {
+  return table({
+    ...more,
+    features: ['changeDataFeed', ...features],
+    configuration: { 'delta.enableChangeDataFeed': 'true', ...configuration },
+  })
+}
+
 /** A deletion vector with its own file. `seed` is one character. */
 export function vector(seed: string, cardinality = 1): NonNullable<AddFile['deletionVector']> {
   return {

@@ -40,11 +40,18 @@ export interface Commit {
   protocolIndexes: readonly number[]
 }
 
+function isActive({ metadata, features }: Commit, feature: string, property: string): boolean {
+  return features.has(feature) && isOn(metadata?.configuration, property)
+}
+
 /** Whether deletion vectors may be written: the protocol has the feature and the table turns it on. */
-export function writesDeletionVectors({ metadata, features }: Commit): boolean {
-  return (
-    features.has('deletionVectors') && isOn(metadata?.configuration, 'delta.enableDeletionVectors')
-  )
+export function writesDeletionVectors(commit: Commit): boolean {
+  return isActive(commit, 'deletionVectors', 'delta.enableDeletionVectors')
+}
+
+/** Whether files of change data may be written. */
+export function writesChangeData(commit: Commit): boolean {
+  return isActive(commit, 'changeDataFeed', 'delta.enableChangeDataFeed')
 }
 
 function mention(mentions: Map<string, Mention>, key: string | undefined, first: Mention): void {

@@ -6,7 +6,7 @@ import { supportedFeatures } from '../features.ts'
 import { judgeStatistics, type RecordStatistics } from '../statistics.ts'
 import type { Report } from '../violations.ts'
 import { type Body, checkLong, readBody } from './bodies.ts'
-import { type Commit, writesDeletionVectors } from './commit.ts'
+import { type Commit, writesChangeData, writesDeletionVectors } from './commit.ts'
 import { checkAddedVector, checkVector } from './deletion-vectors.ts'
 import { checkAddIdentity, checkRemoveIdentity } from './file-identity.ts'
 import { checkPartitionValues } from './partition-values.ts'
@@ -120,6 +120,11 @@ export function checkCdc(placed: Placed<'cdc'>, commit: Commit, report: Report):
   const body = readBody(placed.action, report)
   checkLong(body.size, size, report)
   if (commit.metadata) checkPartitionValues(body.partitionValues, commit.partitionColumns, report)
+  if (commit.metadata && !writesChangeData(commit)) {
+    const message =
+      'the table has no change data feed; set delta.enableChangeDataFeed to true, with the table feature changeDataFeed, or leave the cdc action out'
+    report('cdc-off', message)
+  }
   if (body.dataChange) {
     const message =
       'cdc dataChange must be false; the change itself stands in add and remove actions'

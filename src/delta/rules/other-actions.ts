@@ -1,4 +1,4 @@
-/** The rules of protocol, txn, domainMetadata and commitInfo actions, and of those the service does not know. */
+/** The rules of protocol, txn and commitInfo actions, and of those the service does not know. */
 import type { ActionOf, OtherAction } from '../actions.ts'
 import { protocolChangeFaults, protocolFaults } from '../protocol.ts'
 import { exceedsBytes, isStorableText, quoted } from '../text.ts'
@@ -31,7 +31,8 @@ interface Key {
   invalid: 'app-id-invalid' | 'domain-invalid'
 }
 
-function checkKey({ value, title, invalid }: Key, report: Report): void {
+/** Judges the text by which a later action replaces this one. */
+export function checkKey({ value, title, invalid }: Key, report: Report): void {
   if (value === '') report(invalid, `${title} cannot be empty`)
   if (!isStorableText(value)) {
     report('text-not-storable', `${title} holds a NUL or unpaired surrogate; leave it out`)
@@ -50,30 +51,6 @@ export function checkTxn(action: ActionOf<'txn'>, report: Report): void {
   checkKey({ value: body.appId, title: 'txn appId', invalid: 'app-id-invalid' }, report)
   checkLong(body.version, { name: 'txn version' }, report)
   checkLong(body.lastUpdated, { name: 'txn lastUpdated' }, report)
-}
-
-/** Judges a domainMetadata action. */
-export function checkDomain(
-  action: ActionOf<'domainMetadata'>,
-  { protocol, features }: Commit,
-  report: Report,
-): void {
-  const body = readBody(action, report)
-  const { domain } = body
-  checkKey({ value: domain, title: 'domainMetadata domain', invalid: 'domain-invalid' }, report)
-  if (!isStorableText(body.configuration)) {
-    const message = 'domainMetadata configuration holds a NUL or unpaired surrogate; leave it out'
-    report('text-not-storable', message)
-  }
-  if (domain.toLowerCase().startsWith('delta.')) {
-    const message = `domainMetadata domain ${quoted(domain)} belongs to Delta itself; use a name of your own that does not begin with "delta."`
-    report('domain-reserved', message)
-  }
-  if (protocol && !features.has('domainMetadata')) {
-    const message =
-      'table feature domainMetadata is needed for domainMetadata actions; add it by a protocol action in the same commit'
-    report('feature-missing', message)
-  }
 }
 
 /** Judges a commitInfo action: free-form, but an object. */

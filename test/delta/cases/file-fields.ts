@@ -1,15 +1,19 @@
-import { action, add, cdc, remove } from '../support.ts'
+import { action, add, cdc, feedingTable, remove } from '../support.ts'
 import { type Case, onTable } from './case.ts'
 
 const paths: Case[] = [
-  onTable('legal paths', [add('a%20b/c'), remove('d'), cdc('_change_data/e')]),
+  onTable('legal paths', [add('a%20b/c'), remove('d'), cdc('_change_data/e')], feedingTable()),
   onTable('an add without a path', [add('')], ['path-empty', 0, 'add path cannot be empty']),
   onTable(
     'a remove without a path',
     [remove('')],
     ['path-empty', 0, 'remove path cannot be empty'],
   ),
-  onTable('a cdc without a path', [cdc('')], ['path-empty', 0, 'cdc path cannot be empty']),
+  onTable('a cdc without a path', [cdc('')], feedingTable(), [
+    'path-empty',
+    0,
+    'cdc path cannot be empty',
+  ]),
   onTable(
     'an absolute path',
     [add('/a'), remove('s3://b/c')],
@@ -20,7 +24,7 @@ const paths: Case[] = [
   onTable('a path with an empty segment', [add('a//b')], ['path-empty-segment', 0]),
   onTable('a path into the log', [add('_delta_log/x')], ['path-in-log', 0]),
   onTable('a path in broken encoding', [remove('a%')], ['path-encoding-invalid', 0]),
-  onTable('a path with a query', [cdc('a?b')], ['path-character-invalid', 0]),
+  onTable('a path with a query', [cdc('a?b')], feedingTable(), ['path-character-invalid', 0]),
   onTable('a path that is too long', [add('x'.repeat(5000))], ['path-too-long', 0, /"x{100}"…/]),
 ]
 
@@ -28,15 +32,16 @@ const numbers: Case[] = [
   onTable(
     'a negative size',
     [add('a', { size: -1 }), remove('b', { size: -1 }), cdc('c', { size: -1 })],
+    feedingTable(),
     ['size-negative', 0, 'file size must be non-negative'],
     ['size-negative', 1, 'file size must be non-negative'],
     ['size-negative', 2, 'file size must be non-negative'],
   ),
-  onTable('sizes of zero', [
-    add('a', { size: 0 }),
-    remove('b', { size: 0 }),
-    cdc('c', { size: 0 }),
-  ]),
+  onTable(
+    'sizes of zero',
+    [add('a', { size: 0 }), remove('b', { size: 0 }), cdc('c', { size: 0 })],
+    feedingTable(),
+  ),
   onTable(
     'a negative modification time',
     [add('a', { modificationTime: -1 })],

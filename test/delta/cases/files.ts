@@ -1,7 +1,7 @@
-import { add, cdc, column, mapped, remove, stats, table } from '../support.ts'
+import { action, add, cdc, column, feedingTable, mapped, remove, stats, table } from '../support.ts'
 import { type Case, type Expected, onTable } from './case.ts'
 
-const partitioned = table({
+const partitioned = feedingTable({
   fields: [column('id'), column('date', 'date'), column('n', 'integer')],
   partitionColumns: ['date', 'n'],
 })
@@ -35,7 +35,11 @@ const identity: Case[] = [
     [add('a'), remove('a')],
     ['add-and-remove', 1],
   ),
-  onTable('the same file as data and as change data', [add('a'), cdc('a'), cdc('a')]),
+  onTable(
+    'the same file as data and as change data',
+    [add('a'), cdc('a'), cdc('a')],
+    feedingTable(),
+  ),
   onTable(
     'a live file added again',
     [add('a', { tags: { x: '1' } })],
@@ -77,6 +81,7 @@ const partitions: Case[] = [
   onTable(
     'a partition value too many',
     [cdc('a', { partitionValues: { x: '1' } })],
+    feedingTable(),
     ['partition-columns-mismatch', 0, /expected none, found "x"/],
   ),
   onTable(
@@ -206,11 +211,23 @@ const others: Case[] = [
     ['extended-metadata-missing', 0, /partitionValues and size is missing/],
   ),
   onTable('extended metadata that is not claimed', [remove('a', { extendedFileMetadata: false })]),
+  onTable('change data that changes data', [cdc('a', { dataChange: true })], feedingTable(), [
+    'cdc-data-change',
+    0,
+    /^cdc dataChange must be false/,
+  ]),
+  onTable('change data without a feed', [cdc('a')], ['cdc-off', 0, /has no change data feed; set/]),
   onTable(
-    'change data that changes data',
-    [cdc('a', { dataChange: true })],
-    ['cdc-data-change', 0, /^cdc dataChange must be false/],
+    'change data where the feature is not turned on',
+    [cdc('a')],
+    table({ features: ['changeDataFeed'] }),
+    ['cdc-off', 0],
   ),
+  onTable('change data in the commit that turns the feed on', [
+    cdc('a'),
+    action('protocol', feedingTable().protocol),
+    action('metaData', feedingTable().metadata),
+  ]),
   onTable(
     'a remove from an append-only table',
     [remove('a'), remove('b', { dataChange: false }), add('c')],

@@ -1,6 +1,6 @@
 import type { Protocol } from '../../../src/delta/actions.ts'
-import { action, domain, other, protocol, table, txn } from '../support.ts'
-import { type Case, onTable } from './case.ts'
+import { action, column, domain, mapped, other, protocol, table, txn } from '../support.ts'
+import { type Case, type Expected, onTable } from './case.ts'
 
 const upgrade = (value: Protocol) => [action('protocol', value)]
 
@@ -96,10 +96,21 @@ const others: Case[] = [
     ['text-not-storable', 0],
   ),
   onTable(
-    'a domain of the system',
-    [domain('delta.clustering')],
+    'domains of the system',
+    [
+      domain('delta.rowTracking', '{"rowIdHighWaterMark":1}'),
+      domain('delta.x'),
+      domain('Delta.clustering'),
+    ],
+    table({ features: ['domainMetadata', 'clustering'] }),
+    ['domain-reserved', 0, /is written by the service/],
+    ['domain-reserved', 1, /belongs to Delta itself; use a name of your own/],
+    ['domain-reserved', 2],
+  ),
+  onTable(
+    'a domain that only begins alike',
+    [domain('deltax')],
     table({ features: ['domainMetadata'] }),
-    ['domain-reserved', 0],
   ),
   onTable('commit info', [action('commitInfo', { operation: 'WRITE', nested: { a: [1.5] } })]),
   onTable(
@@ -129,5 +140,71 @@ const others: Case[] = [
   onTable('an action with a name that cannot be kept', [other('x\0')], ['text-not-storable', 0]),
 ]
 
+const clustered = table({
+  features: ['clustering', 'domainMetadata', 'columnMapping'],
+  fields: [
+    column('id', 'long', mapped(1, 'c1')),
+    column(
+      's',
+      { type: 'struct', fields: [column('x', 'date', mapped(3, 'c3'))] },
+      mapped(2, 'c2'),
+    ),
+    column('v', 'variant', mapped(4, 'c4')),
+  ],
+  configuration: { 'delta.columnMapping.mode': 'name', 'delta.columnMapping.maxColumnId': '4' },
+})
+const clusteredBy = (columns: unknown, table = clustered, ...expected: Expected[]) =>
+  onTable(
+    `clustering by ${JSON.stringify(columns)}`,
+    [domain('delta.clustering', JSON.stringify({ clusteringColumns: columns }))],
+    table,
+    ...expected,
+  )
+const invalid = (message?: RegExp): Expected =>
+  message ? ['clustering-invalid', 0, message] : ['clustering-invalid', 0]
+
+const clustering: Case[] = [
+  clusteredBy([]),
+  clusteredBy([['c1'], ['c2', 'c3']]),
+  clusteredBy(['c1']),
+  clusteredBy(['id'], clustered, invalid(/names "id", which is no column of the schema/)),
+  clusteredBy(
+    [
+      ['c2', 'c9'],
+      ['c1', 'c2'],
+    ],
+    clustered,
+    invalid(),
+    invalid(),
+  ),
+  clusteredBy([['c2']], clustered, invalid(/of type struct; only types with an order/)),
+  clusteredBy(['c4'], clustered, invalid(/of type variant/)),
+  clusteredBy(['c1', ['c1']], clustered, invalid(/names "c1" twice/)),
+  clusteredBy([[], 7], clustered, invalid(/must be of the form/), invalid()),
+  clusteredBy('c1', clustered, invalid(/must be of the form/)),
+  onTable(
+    'clustering by no JSON',
+    [domain('delta.clustering', '{')],
+    clustered,
+    invalid(/must be JSON/),
+  ),
+  onTable(
+    'clustering told twice',
+    [domain('delta.clustering', '{"clusteringColumns":[],"clusteringColumns":["c1"]}')],
+    clustered,
+    invalid(/same member twice/),
+  ),
+  onTable(
+    'clustering that ends',
+    [action('domainMetadata', { domain: 'delta.clustering', configuration: '{}', removed: true })],
+    clustered,
+  ),
+  clusteredBy(['id'], table({ features: ['domainMetadata'] }), [
+    'feature-missing',
+    0,
+    /^table feature clustering is needed/,
+  ]),
+]
+
 /** Actions that are about neither files nor metadata. */
-export const otherCases: readonly Case[] = [...protocols, ...others]
+export const otherCases: readonly Case[] = [...protocols, ...others, ...clustering]
