@@ -1,8 +1,12 @@
+import { METHODS } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Problem } from '../problems.ts'
 
 /** Answers 405 with `Allow` at every address that exists for other methods. Call it before the routes. */
 export function installMethodNotAllowed(app: FastifyInstance): { afterRoutes: () => void } {
+  // What Fastify does not know, such as PROPFIND, it would answer with 404. CONNECT never comes as a request.
+  const unknown = METHODS.filter((name) => !app.supportedMethods.includes(name))
+  for (const name of unknown) if (name !== 'CONNECT') app.addHttpMethod(name, { hasBody: true })
   const allowed = new Map<string, Set<string>>()
   app.addHook('onRoute', ({ url, method }) => {
     const known = allowed.get(url) ?? new Set<string>()

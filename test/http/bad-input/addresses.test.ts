@@ -211,7 +211,7 @@ t.test('a method that an address does not know gets those that it knows', async 
     '/health/live': 'GET, HEAD',
   }
   for (const [path, allow] of Object.entries(addresses)) {
-    for (const method of ['PUT', 'PATCH', 'OPTIONS']) {
+    for (const method of ['PUT', 'PATCH', 'OPTIONS', 'PROPFIND', 'PURGE', 'M-SEARCH']) {
       // What is wrong with the body does not matter where no body is right.
       const answer = await server.call(method, path, {
         raw: method === 'OPTIONS' ? '' : '<a/>',
