@@ -53,7 +53,11 @@ export const ConfigSchema = Type.Object({
   BODY_BYTES_MAX: count(64 * 1024 * 1024, 'Size of a request body at most.'),
   ACTIONS_MAX: count(100_000, 'Actions in one commit at most.'),
   BATCH_ACTIONS_MAX: count(20_000, 'Actions in one batch of commits at which it is closed.'),
-  QUEUE_COMMITS_MAX: count(10_000, 'Commits waiting for their batch at most; more get 429.'),
+  BATCHES_MAX: count(4, 'Batches of commits in flight at most.'),
+  QUEUE_COMMITS_MAX: count(
+    10_000,
+    'Commits waiting for their batch at most, half of them for one table; more get 429.',
+  ),
   IDEMPOTENCY_RETENTION_MS: age(86_400_000, 'Time for which an Idempotency-Key is kept.'),
   REQUEST_MS_MAX: wait(120_000, 'Time in which a request must have arrived whole.'),
   SHUTDOWN_MS_MAX: wait(30_000, 'Time that requests under way get to finish at a stop.'),
@@ -76,6 +80,7 @@ export interface Config {
   readonly bodyBytesMax: number
   readonly actionsMax: number
   readonly batchActionsMax: number
+  readonly batchesMax: number
   readonly queueCommitsMax: number
   readonly idempotencyRetentionMs: number
   readonly requestMsMax: number
@@ -131,6 +136,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     bodyBytesMax: values.BODY_BYTES_MAX,
     actionsMax: values.ACTIONS_MAX,
     batchActionsMax: values.BATCH_ACTIONS_MAX,
+    batchesMax: values.BATCHES_MAX,
     queueCommitsMax: values.QUEUE_COMMITS_MAX,
     idempotencyRetentionMs: values.IDEMPOTENCY_RETENTION_MS,
     requestMsMax: values.REQUEST_MS_MAX,

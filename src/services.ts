@@ -27,6 +27,7 @@ export function createServices(
   const metrics = createMetrics()
   const committer = createCommitter({
     pool,
+    batchesMax: config.batchesMax,
     queueCommitsMax: config.queueCommitsMax,
     batchActionsMax: config.batchActionsMax,
     idempotencyRetentionMs: config.idempotencyRetentionMs,
@@ -49,7 +50,7 @@ export function createServices(
     onCommitted: publisher.wake,
     checks: createChecks(config, db, publisher),
     gauges: {
-      waitingCommits: committer.waiting,
+      commits: committer.counts,
       pool: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
       mirror: publisher.behind,
     },

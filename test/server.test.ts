@@ -4,7 +4,7 @@ import { connect, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { add } from './support/api.ts'
-import { lockTables, untilBlocked, untilQueued } from './support/congestion.ts'
+import { lockTables, untilBlocked, untilUnderWay } from './support/congestion.ts'
 import { createTestDatabase } from './support/postgres.ts'
 import {
   hasPostmaster,
@@ -122,7 +122,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
         if (answers.length === 1) await untilBlocked(locker)
       }
     }
-    await untilQueued(server, answers.length - 1)
+    await untilUnderWay(server, answers.length)
     server.signal(signal)
     await server.says(/"stopping"/)
     await locker.query('rollback')

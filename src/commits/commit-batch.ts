@@ -3,7 +3,7 @@ import { inPipelinedTransaction } from '../database/pipeline.ts'
 import { claimKeys, findAnswers, insertAnswers, keysOf } from '../idempotency/queries.ts'
 import type { Outcome } from '../idempotency/rules.ts'
 import { Problem } from '../problems.ts'
-import { lockHeads, updateHeads } from '../tables/queries.ts'
+import { findExisting, lockHeads, updateHeads } from '../tables/queries.ts'
 import { isTableId } from '../tables/rules.ts'
 import { judgeBatch, type KeyState } from './judge.ts'
 import type { BatchState } from './ledger.ts'
@@ -17,7 +17,7 @@ import {
   insertFiles,
   supersedeActions,
 } from './queries.ts'
-import type { Writes } from './rows.ts'
+import type { Head, Writes } from './rows.ts'
 import {
   appTransactionsAsked,
   carriersOf,
@@ -32,9 +32,11 @@ import {
 import type { Part, Unit } from './unit.ts'
 import { findAppTransactions, findReadStates, listWinners } from './winners.ts'
 
-/** What became of a batch: an outcome or a refusal for each unit, and the tables that have a new version. */
+/** What became of a batch. */
 export interface BatchResult {
-  outcomes: (Outcome | Problem)[]
+  /** An outcome or a refusal for each unit, but for those that were passed by. */
+  outcomes: Map<Unit, Outcome | Problem>
+  /** The tables that have a new version. */
   changedTables: string[]
 }
 
@@ -42,21 +44,28 @@ export interface BatchResult {
  * Commits a batch of units in one PostgreSQL transaction: lock, read, judge, write. The number of statements
  * does not depend on the number of units, files or tables. When it throws nothing was committed, except when it
  * throws a `Problem`: then the database was asked to commit and its answer was lost.
+ *
+ * A table whose row another transaction holds is waited for if `waits`; else its units are passed by.
  */
 export async function commitBatch(
   pool: Pool,
   units: readonly Unit[],
-  { idempotencyRetentionMs }: { idempotencyRetentionMs: number },
+  { idempotencyRetentionMs, waits }: { idempotencyRetentionMs: number; waits: boolean },
 ): Promise<BatchResult> {
   const parts = units.flatMap((unit) => unit.parts)
   const keys = keysOf(units.map((unit) => unit.idempotent))
   let isCommitting = false
   const work = inPipelinedTransaction(pool, async (tx) => {
-    const { state, keyState } = await lockAndRead(tx, { parts, keys, idempotencyRetentionMs })
-    const { outcomes, writes } = judgeBatch(units, state, keyState)
+    const reading = { parts, keys, idempotencyRetentionMs, waits }
+    const { state, keyState, held } = await lockAndRead(tx, reading)
+    const judged = units.filter((unit) => unit.parts.every(({ table }) => !held.has(table)))
+    const { outcomes, writes } = judgeBatch(judged, state, keyState)
     isCommitting = true
-    const changedTables = writes.heads.map((head) => head.id)
-    return { result: { outcomes, changedTables }, writes: write(tx, writes) }
+    const result = {
+      outcomes: new Map(judged.map((unit, index) => [unit, outcomes[index] as Outcome | Problem])),
+      changedTables: writes.heads.map((head) => head.id),
+    }
+    return { result, writes: write(tx, writes) }
   })
   return work.catch((error) => {
     throw isCommitting && !isRefusal(error) ? inDoubt(error) : error
@@ -70,7 +79,7 @@ export async function commitBatch(
 export async function checkUnit(pool: Pool, unit: Unit): Promise<Outcome | Problem> {
   const alone = { ...unit, idempotent: undefined }
   const { outcomes } = await inPipelinedTransaction(pool, async (tx) => {
-    const reading = { parts: alone.parts, keys: [], idempotencyRetentionMs: 0 }
+    const reading = { parts: alone.parts, keys: [], idempotencyRetentionMs: 0, waits: true }
     const { state, keyState } = await lockAndRead(tx, reading)
     return { result: judgeBatch([alone], state, keyState), writes: [] }
   })
@@ -79,15 +88,25 @@ export async function checkUnit(pool: Pool, unit: Unit): Promise<Outcome | Probl
   return outcome
 }
 
-/** Locks what the verdicts depend on, and reads it under the locks, in as few journeys as can be. */
+interface Reading {
+  parts: readonly Part[]
+  keys: readonly string[]
+  idempotencyRetentionMs: number
+  waits: boolean
+}
+
+/**
+ * Locks what the verdicts depend on, and reads it under the locks, in as few journeys as can be. Answers as well
+ * the tables that were held, which it did not lock.
+ */
 async function lockAndRead(
   tx: Tx,
-  batch: { parts: readonly Part[]; keys: readonly string[]; idempotencyRetentionMs: number },
-): Promise<{ state: BatchState; keyState: KeyState }> {
-  const { parts, keys, idempotencyRetentionMs } = batch
+  { parts, keys, idempotencyRetentionMs, waits }: Reading,
+): Promise<{ state: BatchState; keyState: KeyState; held: ReadonlySet<string> }> {
+  const tables = [...new Set(parts.map((part) => part.table))]
   // Statements run in the order in which they are issued: the locks first.
   const claiming = claimKeys(tx, keys)
-  const locking = lockHeads(tx, [...new Set(parts.map((part) => part.table))])
+  const locking = lockHeads(tx, tables, { skipHeld: !waits })
   const finding = findAnswers(tx, keys, idempotencyRetentionMs)
   // Tables that are named by id can be read at once; those named by name are only known when locked.
   const byId = parts.every((part) => isTableId(part.table))
@@ -95,12 +114,19 @@ async function lockAndRead(
   const [busy, { heads, now }, kept, read] = await Promise.all([claiming, locking, finding, early])
   const placed = placeParts(parts, heads)
   const { winners, appTransactions, ...touched } = read ?? (await readTouched(tx, placed))
-  const [takers, readStates] = await Promise.all([
+  const [takers, readStates, held] = await Promise.all([
     findCommits(tx, [...takenVersions(placed, heads), ...carriersOf(appTransactions)]),
     findReadStates(tx, changedReads(placed, winners ?? [])),
+    waits ? new Set<string>() : findExisting(tx, unlocked(tables, heads)),
   ])
   const state = { now, heads, takers, winners, readStates, appTransactions, ...touched }
-  return { state, keyState: { busy, kept } }
+  return { state, keyState: { busy, kept }, held }
+}
+
+/** The tables that are none of the heads: they are held, or not there. */
+function unlocked(tables: readonly string[], heads: readonly Head[]): string[] {
+  const locked = new Set(heads.flatMap(({ id, name }) => [id, name]))
+  return tables.filter((table) => !locked.has(table))
 }
 
 /** Reads what the parts touch: live files, commits since the versions read, app transactions. */

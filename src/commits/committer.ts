@@ -1,30 +1,39 @@
-import { setImmediate } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pool } from '../database/connect.ts'
-import { toProblem } from '../database/sqlstate.ts'
 import type { Outcome } from '../idempotency/rules.ts'
 import { Problem } from '../problems.ts'
-import { type BatchResult, checkUnit, commitBatch } from './commit-batch.ts'
+import { checkUnit } from './commit-batch.ts'
+import { Gathering } from './gathering.ts'
+import { type Batch, Lanes, type Turn } from './lanes.ts'
+import { type DurableBatch, refuseHeld, type SubmittedUnit, settle } from './settle.ts'
 import type { Unit } from './unit.ts'
 
-/** Commits units of work, many in one PostgreSQL transaction. */
+/** Commits units of work, many in one PostgreSQL transaction, and several such batches at once. */
 export interface Committer {
   /**
    * Answers when the unit is durable or refused. Throws a `Problem` when there is no verdict: too much is
-   * waiting, or the database is away.
+   * waiting, another transaction holds the table, or the database is away.
    */
   submit: (unit: Unit) => Promise<Outcome>
   /** The outcome that the unit would have now; nothing is written. */
   check: (unit: Unit) => Promise<Outcome>
-  /** Units that wait for their batch. */
-  waiting: () => number
+  /**
+   * Runs `work` while no batch of this process has one of the tables, which are named by id or by name. What was
+   * submitted before goes first, what comes later waits; other tables go on.
+   */
+  alone: <Result>(tables: readonly string[], work: () => Promise<Result>) => Promise<Result>
+  /** Units that wait for their batch, and those in batches in flight. */
+  counts: () => { waiting: number; inFlight: number }
   /** Settles when every unit that was submitted has its answer, also those whose caller has gone. */
   idle: () => Promise<void>
 }
 
 export interface CommitterOptions {
   pool: Pool
-  /** Units that may wait at most. */
+  /** Units that may wait at most. Those of one table may be half of them. */
   queueCommitsMax: number
+  /** Batches in flight at most. */
+  batchesMax: number
   /** A batch is closed once it holds this many actions. */
   batchActionsMax: number
   idempotencyRetentionMs: number
@@ -32,100 +41,135 @@ export interface CommitterOptions {
   onBatch: (batch: DurableBatch) => void
 }
 
-/** What is told of a batch. */
-export interface DurableBatch {
-  /** Time that its database transaction took. */
-  seconds: number
-  /** For each unit, the time from its submission. */
-  unitSeconds: readonly number[]
-  changedTables: readonly string[]
+interface WaitingUnit extends SubmittedUnit, Turn {
+  isAlone: false
 }
 
-interface Waiting {
-  unit: Unit
-  /** By the clock of `performance.now`. */
-  submitted: number
-  resolve: (outcome: Outcome) => void
-  reject: (error: unknown) => void
+interface WaitingWork extends Turn {
+  isAlone: true
+  begin: (batch: Batch<Waiting>) => void
 }
+
+type Waiting = WaitingUnit | WaitingWork
 
 const batchUnitsMax = 1000
+const quickBatchesMax = 2
+const heldRetryMs = 20
 
-/** While one batch is in flight the next one gathers, so batches grow with the load. */
+/**
+ * A unit waits in the lanes of its tables, is taken into a batch when these are free, and is answered when the
+ * batch is durable. While batches are in flight the next one gathers, so batches grow with the load.
+ */
 export function createCommitter(options: CommitterOptions): Committer {
-  const queue: Waiting[] = []
-  let running: Promise<void> | undefined
+  const { pool, queueCommitsMax, batchesMax, batchActionsMax } = options
+  const limits = { batchesMax, quickMax: quickBatchesMax, unitsMax: batchUnitsMax }
+  const lanes = new Lanes<Waiting>({ ...limits, actionsMax: batchActionsMax })
+  const gathering = new Gathering()
+  const idlers: (() => void)[] = []
+  let isWoken = false
+  let gatherer: NodeJS.Timeout | undefined
+  let isTrying = false
 
-  async function run(): Promise<void> {
-    // All that has arrived in this turn of the event loop goes into the first batch.
-    await setImmediate()
-    while (queue.length > 0) await settle(takeBatch(queue, options.batchActionsMax), options)
-    running = undefined
+  function enqueue(turn: Waiting): void {
+    lanes.add(turn)
+    wake()
+  }
+
+  /** All that arrives in this turn of the event loop may go into the same batch. */
+  function wake(): void {
+    if (!isWoken) setImmediate(startBatches)
+    isWoken = true
+  }
+
+  function startBatches(): void {
+    isWoken = false
+    clearTimeout(gatherer)
+    const waitMs = gathering.waitMs(lanes.waiting, performance.now())
+    if (waitMs > 0) {
+      gatherer = setTimeout(startBatches, waitMs)
+      return
+    }
+    for (let batch = lanes.take(); batch !== undefined; batch = lanes.take()) void run(batch)
+  }
+
+  async function run(batch: Batch<Waiting>): Promise<void> {
+    const [first] = batch.turns
+    if (first?.isAlone) return first.begin(batch)
+    const units = batch.turns.filter((turn) => !turn.isAlone)
+    const started = performance.now()
+    const { held, timedOut } = await settle(units, { ...options, waits: batch.kind === 'slow' })
+    if (timedOut) for (const turn of lanes.giveUpHeld(batch)) if (!turn.isAlone) refuseHeld(turn)
+    const now = performance.now()
+    gathering.answered({ units: units.length, ms: now - started }, now)
+    finish(batch, held)
+  }
+
+  function finish(batch: Batch<Waiting>, held: readonly Waiting[] = []): void {
+    lanes.finish(batch, held)
+    if (held.length > 0) void tryHeld()
+    if (lanes.isIdle) for (const resolve of idlers.splice(0)) resolve()
+    else wake()
+  }
+
+  async function tryHeld(): Promise<void> {
+    if (isTrying) return
+    isTrying = true
+    for (await sleep(heldRetryMs); lanes.tryHeld(); await sleep(heldRetryMs)) startBatches()
+    isTrying = false
   }
 
   return {
     async check(unit) {
-      const outcome = await checkUnit(options.pool, unit)
+      const outcome = await checkUnit(pool, unit)
       if (outcome instanceof Problem) throw outcome
       return outcome
     },
-    waiting: () => queue.length,
-    idle: async () => running,
+    counts: () => ({ waiting: lanes.waiting, inFlight: lanes.inFlight }),
+    idle: async () => {
+      if (!lanes.isIdle) await new Promise<void>((resolve) => idlers.push(resolve))
+    },
     submit: (unit) =>
       new Promise((resolve, reject) => {
-        if (queue.length >= options.queueCommitsMax) return reject(tooManyWaiting(queue.length))
-        queue.push({ unit, submitted: performance.now(), resolve, reject })
-        running ??= run()
+        const tables = distinct(unit.parts.map((part) => part.table))
+        const actions = unit.parts.reduce((sum, { proposal }) => sum + proposal.actions.length, 0)
+        const refusal = refuseTooMany(lanes, tables, queueCommitsMax)
+        if (refusal !== undefined) return reject(refusal)
+        const submitted = performance.now()
+        enqueue({ unit, tables, actions, isAlone: false, submitted, resolve, reject })
       }),
+    async alone(tables, work) {
+      const names = distinct(tables)
+      const refusal = refuseTooMany(lanes, names, queueCommitsMax)
+      if (refusal !== undefined) throw refusal
+      const batch = await new Promise<Batch<Waiting>>((begin) =>
+        enqueue({ tables: names, actions: 0, isAlone: true, begin }),
+      )
+      try {
+        return await work()
+      } finally {
+        finish(batch)
+      }
+    },
   }
 }
 
-function takeBatch(queue: Waiting[], actionsMax: number): Waiting[] {
-  let count = 0
-  let actions = 0
-  for (const { unit } of queue) {
-    if (count === batchUnitsMax || (count > 0 && actions >= actionsMax)) break
-    count += 1
-    for (const part of unit.parts) actions += part.proposal.actions.length
-  }
-  return queue.splice(0, count)
+function distinct(tables: readonly string[]): string[] {
+  return [...new Set(tables)]
 }
 
-/** Commits a batch and answers each of its callers. Never throws. */
-async function settle(batch: readonly Waiting[], options: CommitterOptions): Promise<void> {
-  const started = performance.now()
-  try {
-    const units = batch.map(({ unit }) => unit)
-    const result = await commitBatch(options.pool, units, options)
-    const now = performance.now()
-    options.onBatch({
-      seconds: (now - started) / 1000,
-      unitSeconds: batch.map(({ submitted }) => (now - submitted) / 1000),
-      changedTables: result.changedTables,
-    })
-    answer(batch, result)
-  } catch (error) {
-    // Unless the database is away or busy, the fault may be one unit's, so each gets a batch of its own. What was
-    // perhaps committed is not tried again.
-    const mayTryAgain = !(error instanceof Problem) && toProblem(error) === undefined
-    if (batch.length > 1 && mayTryAgain) {
-      for (const one of batch) await settle([one], options)
-    } else {
-      for (const { reject } of batch) reject(error)
-    }
-  }
-}
-
-function answer(batch: readonly Waiting[], { outcomes }: BatchResult): void {
-  for (const [index, { resolve, reject }] of batch.entries()) {
-    const outcome = outcomes[index]
-    if (outcome === undefined || outcome instanceof Problem) reject(outcome)
-    else resolve(outcome)
-  }
-}
-
-function tooManyWaiting(count: number): Problem {
-  return new Problem('overloaded', `${count} commits are waiting already. Repeat in a moment.`, {
+/** Half of the queue is the most that one table may fill, so that there is room for the others. */
+function refuseTooMany(
+  lanes: Lanes<Waiting>,
+  tables: readonly string[],
+  max: number,
+): Problem | undefined {
+  const full = tables.find((table) => lanes.waitingFor(table) >= Math.ceil(max / 2))
+  if (full === undefined && lanes.waiting < max) return undefined
+  const reason =
+    full === undefined
+      ? `${lanes.waiting} commits are waiting already`
+      : `${lanes.waitingFor(full)} commits to the table "${full}" are waiting already`
+  return new Problem('overloaded', `${reason}. Repeat in a moment.`, {
     headers: { 'retry-after': '1' },
   })
 }

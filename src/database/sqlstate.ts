@@ -52,6 +52,11 @@ export function toProblem(error: unknown): Problem | undefined {
   return undefined
 }
 
+/** True when a row lock was not to be had within the allowed wait. */
+export function isLockTimeout(error: unknown): boolean {
+  return error instanceof Error && codeOf(error) === '55P03'
+}
+
 /** True when the role that this service uses lacks the right to do so. */
 export function isNotPermitted(error: unknown): boolean {
   return error instanceof Error && codeOf(error) === '42501'

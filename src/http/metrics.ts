@@ -13,7 +13,7 @@ export interface Metrics {
 
 /** Numbers that are looked up when they are asked for. */
 export interface Gauges {
-  waitingCommits: () => number
+  commits: () => { waiting: number; inFlight: number }
   pool: () => { total: number; idle: number; waiting: number }
   mirror: () => { tables: number; lagMs: number }
 }
@@ -47,7 +47,7 @@ export function createMetrics(): Metrics {
   }
 }
 
-function registerGauges(registry: Registry, { waitingCommits, pool, mirror }: Gauges): void {
+function registerGauges(registry: Registry, { commits, pool, mirror }: Gauges): void {
   const registers = [registry]
   const gauge = (name: string, help: string, read: () => number) =>
     new Gauge({
@@ -58,7 +58,8 @@ function registerGauges(registry: Registry, { waitingCommits, pool, mirror }: Ga
         this.set(read())
       },
     })
-  gauge('commit_queue_units', 'Units of work that wait for their batch.', waitingCommits)
+  gauge('commit_queue_units', 'Units of work that wait for their batch.', () => commits().waiting)
+  gauge('commit_in_flight_units', 'Units of work in batches in flight.', () => commits().inFlight)
   gauge('mirror_tables_behind', 'Tables with commits not yet published.', () => mirror().tables)
   gauge(
     'mirror_lag_seconds',

@@ -90,16 +90,25 @@ export function listTables(
     .execute()
 }
 
+/** The tables of these ids, dropped or not, and of these names, if not dropped. */
+function areNamed(tables: readonly string[]) {
+  const ids = tables.filter(isTableId)
+  const names = tables.filter((table) => !isTableId(table))
+  return sql<boolean>`(id = any(${ids}::uuid[])
+      or (lower(name) = any(${names.map((name) => name.toLowerCase())}::text[])
+        and name = any(${names}::text[]) and dropped_at is null))`
+}
+
 /**
  * Locks the heads of tables, named by id or by name, in the order of their ids, so that two batches cannot wait
- * for each other; answers them with the database's clock.
+ * for each other; answers them with the database's clock. With `skipHeld` it waits for none, and passes by those
+ * that another transaction holds.
  */
 export async function lockHeads(
   tx: Tx,
   tables: readonly string[],
+  { skipHeld = false }: { skipHeld?: boolean } = {},
 ): Promise<{ heads: Head[]; now: number }> {
-  const ids = tables.filter(isTableId)
-  const names = tables.filter((table) => !isTableId(table))
   const { rows } = await sql<Omit<Head, 'protocol' | 'metadata'> & { now: number }>`
     select id, name, version, in_commit_timestamp as "inCommitTimestamp",
       protocol as "protocolJson", metadata as "metadataJson",
@@ -108,17 +117,24 @@ export async function lockHeads(
       num_files_without_records as "numFilesWithoutRecords", dropped_at as "droppedAt",
       (extract(epoch from clock_timestamp()) * 1000)::bigint as now
     from tables
-    where id = any(${ids}::uuid[])
-      or (lower(name) = any(${names.map((name) => name.toLowerCase())}::text[])
-        and name = any(${names}::text[]) and dropped_at is null)
+    where ${areNamed(tables)}
     order by id
-    for update`.execute(tx)
+    for update ${skipHeld ? sql`skip locked` : sql``}`.execute(tx)
   const heads = rows.map(({ now: _, ...row }) => ({
     ...row,
     protocol: JSON.parse(row.protocolJson).protocol,
     metadata: JSON.parse(row.metadataJson).metaData,
   }))
   return { heads, now: rows[0]?.now ?? 0 }
+}
+
+/** Those of the tables, named by id or by name, that there are, locked or not. */
+export async function findExisting(tx: Tx, tables: readonly string[]): Promise<Set<string>> {
+  if (tables.length === 0) return new Set()
+  const { rows } = await sql<{ id: string; name: string }>`
+    select id, name from tables where ${areNamed(tables)}`.execute(tx)
+  const found = new Set(rows.flatMap(({ id, name }) => [id, name]))
+  return new Set(tables.filter((table) => found.has(table)))
 }
 
 /** Moves heads that `lockHeads` has locked. */

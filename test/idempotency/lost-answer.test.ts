@@ -1,6 +1,6 @@
 import t from 'tap'
 import { add } from '../support/api.ts'
-import { lockTables, untilBlocked, untilQueued } from '../support/congestion.ts'
+import { lockTables, untilBlocked, untilUnderWay } from '../support/congestion.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 import { makeDataDir, startServerProcess } from '../support/process.ts'
 import { startProxy } from '../support/proxy.ts'
@@ -36,7 +36,7 @@ t.test('when PostgreSQL commits and its answer is lost', async (t) => {
     const first = commit('first')
     await untilBlocked(locker)
     const others = Array.from({ length: 20 }, (_, index) => commit(`file-${index}`))
-    await untilQueued(server, others.length)
+    await untilUnderWay(server, others.length + 1)
     const lost = proxy.loseCommit({ with: 'file-7' })
     await locker.query('rollback')
     await lost

@@ -24,8 +24,12 @@ export async function untilBlocked(locker: pg.Client): Promise<void> {
   }
 }
 
-/** Resolves when that many commits wait for their batch. */
-export async function untilQueued(server: Api, count: number): Promise<void> {
-  const gauge = new RegExp(`^deltaworks_commit_queue_units ${count}$`, 'm')
-  while (!gauge.test((await server.get('/metrics')).text)) await sleep(5)
+/** Resolves when that many commits are under way, in a batch or waiting for one. */
+export async function untilUnderWay(server: Api, count: number): Promise<void> {
+  for (;;) {
+    const { text } = await server.get('/metrics')
+    const gauges = text.matchAll(/^deltaworks_commit_(?:queue|in_flight)_units (\d+)$/gm)
+    if ([...gauges].reduce((sum, [, units]) => sum + Number(units), 0) === count) return
+    await sleep(5)
+  }
 }

@@ -1,0 +1,102 @@
+import type { Pool } from '../database/connect.ts'
+import { isLockTimeout, toProblem } from '../database/sqlstate.ts'
+import type { Outcome } from '../idempotency/rules.ts'
+import { Problem } from '../problems.ts'
+import { commitBatch } from './commit-batch.ts'
+import type { Unit } from './unit.ts'
+
+/** A unit whose caller waits for an answer. */
+export interface SubmittedUnit {
+  unit: Unit
+  /** By the clock of `performance.now`. */
+  submitted: number
+  resolve: (outcome: Outcome) => void
+  reject: (error: unknown) => void
+}
+
+/** What is told of a batch. */
+export interface DurableBatch {
+  /** Time that its database transaction took. */
+  seconds: number
+  /** For each unit, the time from its submission. */
+  unitSeconds: readonly number[]
+  changedTables: readonly string[]
+}
+
+export interface SettleOptions {
+  pool: Pool
+  idempotencyRetentionMs: number
+  /** Whether to wait for the row of a table that another transaction holds, or to pass by its units. */
+  waits: boolean
+  /** Called once the batch is durable. */
+  onBatch: (batch: DurableBatch) => void
+}
+
+/** What became of a batch. */
+export interface Settled<U extends SubmittedUnit> {
+  /** Units that were passed by and have no answer yet. */
+  held: readonly U[]
+  /** Whether the batch waited for a table as long as it may. */
+  timedOut: boolean
+}
+
+/** Commits a batch and answers each of its callers, but for those that are passed by. Never throws. */
+export async function settle<U extends SubmittedUnit>(
+  batch: readonly U[],
+  options: SettleOptions,
+): Promise<Settled<U>> {
+  const started = performance.now()
+  try {
+    const units = batch.map(({ unit }) => unit)
+    const { outcomes, changedTables } = await commitBatch(options.pool, units, options)
+    const now = performance.now()
+    const judged = batch.filter(({ unit }) => outcomes.has(unit))
+    options.onBatch({
+      seconds: (now - started) / 1000,
+      unitSeconds: judged.map(({ submitted }) => (now - submitted) / 1000),
+      changedTables,
+    })
+    for (const { unit, resolve, reject } of judged) {
+      const outcome = outcomes.get(unit)
+      if (outcome === undefined || outcome instanceof Problem) reject(outcome)
+      else resolve(outcome)
+    }
+    const held = judged.length === batch.length ? [] : batch.filter((one) => !judged.includes(one))
+    return { held, timedOut: false }
+  } catch (error) {
+    return settleFailed(batch, error, options)
+  }
+}
+
+/**
+ * Unless the database is away or busy, the fault may be one unit's, so each gets a batch of its own. What was
+ * perhaps committed is not tried again.
+ */
+async function settleFailed<U extends SubmittedUnit>(
+  batch: readonly U[],
+  error: unknown,
+  options: SettleOptions,
+): Promise<Settled<U>> {
+  const held: U[] = []
+  const mayTryAgain = !(error instanceof Problem) && toProblem(error) === undefined
+  if (batch.length > 1 && mayTryAgain) {
+    for (const one of batch) held.push(...(await settle([one], options)).held)
+  } else if (isLockTimeout(error)) {
+    batch.forEach(refuseHeld)
+    return { held, timedOut: true }
+  } else {
+    for (const { reject } of batch) reject(error)
+  }
+  return { held, timedOut: false }
+}
+
+/** Refuses a unit for which the row of its table was held for too long. */
+export function refuseHeld({ reject }: Pick<SubmittedUnit, 'reject'>): void {
+  reject(
+    new Problem(
+      'overloaded',
+      'Another transaction has held the table for as long as a commit may wait. Repeat in a moment.',
+      { headers: { 'retry-after': '1' } },
+    ),
+  )
+}
