@@ -16,12 +16,18 @@ import { installStrictQueries, strictBodies } from './http/validation.ts'
 import { maintenanceRoutes } from './maintenance/routes.ts'
 import type { MaintenanceContext } from './maintenance/start-operation.ts'
 import { mirrorRoutes } from './mirror/routes.ts'
-import { snapshotRoutes } from './snapshots/routes.ts'
+import { type ScanRoutesContext, scanRoutes } from './scans/routes.ts'
+import { type SnapshotRoutesContext, snapshotRoutes } from './snapshots/routes.ts'
 import type { CatalogContext } from './tables/create-table.ts'
 import { tableRoutes } from './tables/routes.ts'
 
 /** All that the routes work with. */
-export interface Services extends CatalogContext, CommitRoutesContext, MaintenanceContext {
+export interface Services
+  extends CatalogContext,
+    CommitRoutesContext,
+    MaintenanceContext,
+    ScanRoutesContext,
+    SnapshotRoutesContext {
   checks: Checks
   metrics: Metrics
   gauges: Gauges
@@ -63,6 +69,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(tableRoutes, services)
   app.register(commitRoutes, services)
   app.register(snapshotRoutes, services)
+  app.register(scanRoutes, services)
   app.register(mirrorRoutes, services)
   app.register(maintenanceRoutes, services)
   otherMethods.afterRoutes()

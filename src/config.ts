@@ -59,6 +59,14 @@ export const ConfigSchema = Type.Object({
     'Commits waiting for their batch at most, half of them for one table; more get 429.',
   ),
   IDEMPOTENCY_RETENTION_MS: age(86_400_000, 'Time for which an Idempotency-Key is kept.'),
+  EXPORT_STALL_MS_MAX: wait(
+    30_000,
+    'Time for which the client of a large export may take nothing before it is cut off.',
+  ),
+  SCAN_CACHE_BYTES_MAX: count(
+    128 * 1024 * 1024,
+    'Memory for what scans keep of files at most; larger tables are read for each scan.',
+  ),
   REQUEST_MS_MAX: wait(120_000, 'Time in which a request must have arrived whole.'),
   SHUTDOWN_MS_MAX: wait(30_000, 'Time that requests under way get to finish at a stop.'),
 })
@@ -83,6 +91,8 @@ export interface Config {
   readonly batchesMax: number
   readonly queueCommitsMax: number
   readonly idempotencyRetentionMs: number
+  readonly exportStallMsMax: number
+  readonly scanCacheBytesMax: number
   readonly requestMsMax: number
   readonly shutdownMsMax: number
 }
@@ -139,6 +149,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     batchesMax: values.BATCHES_MAX,
     queueCommitsMax: values.QUEUE_COMMITS_MAX,
     idempotencyRetentionMs: values.IDEMPOTENCY_RETENTION_MS,
+    exportStallMsMax: values.EXPORT_STALL_MS_MAX,
+    scanCacheBytesMax: values.SCAN_CACHE_BYTES_MAX,
     requestMsMax: values.REQUEST_MS_MAX,
     shutdownMsMax: values.SHUTDOWN_MS_MAX,
   })

@@ -4,10 +4,12 @@ import { createCommitter } from './commits/committer.ts'
 import type { Config } from './config.ts'
 import type { Db, Pool } from './database/connect.ts'
 import { listPendingMigrations } from './database/migrate.ts'
+import { createExports } from './http/exports.ts'
 import type { Checks } from './http/health.ts'
 import { createMetrics } from './http/metrics.ts'
 import { createMaintenance, type Maintenance } from './maintenance/operations.ts'
 import type { Publisher } from './mirror/publisher.ts'
+import { createFileCache } from './scans/file-cache.ts'
 
 /** What the services stand on. */
 export interface Ground {
@@ -22,7 +24,7 @@ export interface Ground {
 /** Wires the parts that routes work with. Nothing is connected by it. */
 export function createServices(
   config: Config,
-  { pool, db, publisher, log }: Ground,
+  { pool, copyPool, db, publisher, log }: Ground,
 ): Services & { maintenance: Maintenance } {
   const metrics = createMetrics()
   const committer = createCommitter({
@@ -40,6 +42,9 @@ export function createServices(
   })
   return {
     db,
+    copyPool,
+    openExport: createExports(copyPool, config.exportStallMsMax),
+    fileCache: createFileCache({ db, copyPool, bytesMax: config.scanCacheBytesMax }),
     committer,
     maintenance: createMaintenance({ db, retentionMs: config.idempotencyRetentionMs, log }),
     metrics,

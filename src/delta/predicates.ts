@@ -17,15 +17,24 @@ import {
 } from './predicates/file-values.ts'
 import type { PredicateReader } from './predicates/nodes.ts'
 import { readPredicate } from './predicates/parse.ts'
+import { type FileVectors, testVectors } from './predicates/vector-tests.ts'
 
 /** Whether a file is to be read, and if not, what tells so. */
 export type FileVerdict =
   | { kept: true; prunedBy?: undefined }
   | { kept: false; prunedBy: 'partitions' | 'statistics' }
 
+/** Of each file: kept or not, and 1 where its partition values let it through. */
+export interface VectorVerdicts {
+  kept: Uint8Array
+  inPartitions: Uint8Array
+}
+
 export interface Predicate {
   /** Tests a file; its statistics are parsed at most once, and not where partition values decide. */
   test: (file: FileFacts) => FileVerdict
+  /** Tests all files of vectors, each as `test` does; the verdicts in their order. */
+  testVectors: (files: FileVectors) => VectorVerdicts
   /** Whether some row of a file can satisfy the predicate. */
   couldMatch: (file: FileFacts) => boolean
   /** The columns that it names, by where their values are to be found. */
@@ -75,8 +84,18 @@ function compile(condition: Condition, columns: readonly PredicateColumn[]): Pre
     if (!testPartitions(file)) return prunedByPartitions
     return usesStatistics && !testStatistics(file) ? prunedByStatistics : kept
   }
+  const partitionVerdicts = new Map<Condition, boolean[]>()
+  const testFiles = (files: FileVectors): VectorVerdicts => {
+    const reader = { readPartition, partitionVerdicts }
+    const inPartitions = testVectors(condition, files, { ...reader, usesStatistics: false })
+    const kept = usesStatistics
+      ? testVectors(condition, files, { ...reader, usesStatistics: true })
+      : inPartitions
+    return { kept, inPartitions }
+  }
   return {
     test,
+    testVectors: testFiles,
     couldMatch: (file) => test(file).kept,
     partitionColumns: columns.filter((column) => column.isPartition),
     statisticsColumns: columns.filter((column) => !column.isPartition),

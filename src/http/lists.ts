@@ -59,6 +59,18 @@ export interface PagedList<Position extends TSchema> {
   readPage: (after: Static<Position> | undefined, limit: number) => Promise<Page<Static<Position>>>
   /** Under what name the items stand in the answer of a page; `items` by default. */
   itemsName?: string
+  /** All items from behind a place on as lines, where that is faster than page after page. */
+  openAll?: ((after: Static<Position> | undefined) => Promise<Readable>) | undefined
+  /** The header that has the members of the first page where the items are lines, as JSON. */
+  summaryHeader?: string
+  /** Where the list is asked for by a body, what it says of pages; else the query does. */
+  paging?: Paging
+}
+
+/** Which page is asked for. */
+export interface Paging {
+  cursor?: string | undefined
+  limit?: number | undefined
 }
 
 const streamPageItems = 1000
@@ -69,11 +81,11 @@ export async function sendList<Position extends TSchema>(
   reply: FastifyReply,
   list: PagedList<Position>,
 ): Promise<FastifyReply> {
-  const { cursor, limit = 100 } = request.query as { cursor?: string; limit?: number }
+  const { cursor, limit = 100 } = list.paging ?? (request.query as Paging)
   const after = cursor === undefined ? undefined : decodeCursor(list, cursor)
   if (wantsNdjson(request)) {
-    const first = await list.readPage(after, streamPageItems)
-    return reply.type(ndjsonType).send(Readable.from(linesOf(list, first)))
+    const lines = list.openAll ? await list.openAll(after) : await openPages(list, after, reply)
+    return reply.type(ndjsonType).send(lines)
   }
   const { items, next, members } = await list.readPage(after, limit)
   const text = objectText({
@@ -85,6 +97,18 @@ export async function sendList<Position extends TSchema>(
 }
 
 /** The first page is read before the answer begins, so that a failure there still gets a problem document. */
+async function openPages<Position extends TSchema>(
+  list: PagedList<Position>,
+  after: Static<Position> | undefined,
+  reply: FastifyReply,
+): Promise<Readable> {
+  const first = await list.readPage(after, streamPageItems)
+  if (list.summaryHeader !== undefined) {
+    reply.header(list.summaryHeader, objectText(first.members ?? {}))
+  }
+  return Readable.from(linesOf(list, first))
+}
+
 async function* linesOf<Position extends TSchema>(
   list: PagedList<Position>,
   first: Page<Static<Position>>,

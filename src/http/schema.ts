@@ -62,11 +62,15 @@ export function jsonResponse(
 }
 
 /** A page of a list as JSON, or the whole list as NDJSON, one item a line. */
-export function listResponse(description: string, schema: TSchema) {
+export function listResponse(
+  description: string,
+  schema: TSchema,
+  headers: Record<string, TSchema> = {},
+) {
   const lines = Type.String({ description: 'The whole list, one item a line.' })
   return {
     description,
-    headers: requestId,
+    headers: { ...requestId, ...headers },
     content: { 'application/json': { schema }, 'application/x-ndjson': { schema: lines } },
   }
 }

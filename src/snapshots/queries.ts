@@ -1,4 +1,4 @@
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import type { Db } from '../database/connect.ts'
 
 /** An action in force at a version, as its log line, and the version that brought it. */
@@ -55,6 +55,9 @@ export interface FilePlace {
   addedPosition: number
 }
 
+/** The place before all files. */
+export const beforeFiles: FilePlace = { addedVersion: -1, addedPosition: 0 }
+
 /** Files that are live at a version, as log lines, from behind `after`. Read in the order of files_pkey. */
 export async function listFiles(
   db: Db,
@@ -69,4 +72,18 @@ export async function listFiles(
     order by added_version, added_position
     limit ${limit}`.execute(db)
   return rows
+}
+
+/** For `copyOut`: all that `listFiles` would list, from behind `after`. */
+export function allFiles(
+  { tableId, version }: { tableId: string; version: number },
+  after: FilePlace,
+): RawBuilder<unknown> {
+  const [at, place] = [sql.lit(version), [after.addedVersion, after.addedPosition].map(sql.lit)]
+  return sql`
+    select add from files
+    where table_id = ${sql.lit(tableId)}::uuid
+      and (added_version, added_position) > (${sql.join(place)})
+      and added_version <= ${at} and (removed_version is null or removed_version > ${at})
+    order by added_version, added_position`
 }

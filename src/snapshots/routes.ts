@@ -3,6 +3,7 @@ import Type from 'typebox'
 import { getCommit } from '../commits/history.ts'
 import type { Db } from '../database/connect.ts'
 import { jsonAnswer, sendOutcome } from '../http/answers.ts'
+import type { OpenExport } from '../http/exports.ts'
 import { sendList, toPage } from '../http/lists.ts'
 import {
   jsonResponse,
@@ -16,7 +17,13 @@ import {
 import { Problem } from '../problems.ts'
 import { getTable } from '../tables/get-table.ts'
 import { TableParams } from '../tables/schema.ts'
-import { findAppTransaction, listActionsInForce, listFiles } from './queries.ts'
+import {
+  allFiles,
+  beforeFiles,
+  findAppTransaction,
+  listActionsInForce,
+  listFiles,
+} from './queries.ts'
 import {
   AppTransactionParams,
   AppTransactionState,
@@ -27,8 +34,17 @@ import {
 } from './schema.ts'
 import { appTransactionText, snapshotText } from './snapshot-json.ts'
 
+/** What the routes of snapshots need. */
+export interface SnapshotRoutesContext {
+  db: Db
+  openExport: OpenExport
+}
+
 /** `/tables/:id/snapshot` and `/files`: a table as it stands, or stood at a version or a time. */
-export const snapshotRoutes: FastifyPluginAsyncTypebox<{ db: Db }> = async (app, { db }) => {
+export const snapshotRoutes: FastifyPluginAsyncTypebox<SnapshotRoutesContext> = async (
+  app,
+  { db, openExport },
+) => {
   app.get(
     '/tables/:id/snapshot',
     {
@@ -89,6 +105,13 @@ export const snapshotRoutes: FastifyPluginAsyncTypebox<{ db: Db }> = async (app,
           })
           return { ...page, members: { version: String(at) } }
         },
+        openAll: (place) =>
+          openExport(
+            allFiles(
+              { tableId: table.id, version: place?.at ?? commit.version },
+              place ?? beforeFiles,
+            ),
+          ),
       })
     },
   )
@@ -129,5 +152,3 @@ const FilePlace = Type.Object({
   addedVersion: Version('The version that added the file.'),
   addedPosition: LinePosition,
 })
-
-const beforeFiles = { addedVersion: -1, addedPosition: 0 }

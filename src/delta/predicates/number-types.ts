@@ -60,11 +60,22 @@ function decimalBound(written: unknown, scale: number): Range | undefined {
   return range(value - slack, value + slack)
 }
 
-/** `decimal(p,s)`; undefined for anything else. */
+const decimalTypes = new Map<string, ValueType>()
+
+/** `decimal(p,s)`, the same object whenever asked for the same; undefined for anything else. */
 export function decimalType(name: string): ValueType | undefined {
   const decimal = parseDecimal(name)
+  if (!decimal) return undefined
+  const { precision, scale } = decimal
+  const plainName = `decimal(${precision},${scale})`
+  const type = decimalTypes.get(plainName) ?? makeDecimalType(plainName, scale)
+  if (type) decimalTypes.set(plainName, type)
+  return type
+}
+
+function makeDecimalType(name: string, scale: number): ValueType | undefined {
   const format = valueFormat(name)
-  if (!decimal || !format) return undefined
+  if (!format) return undefined
   const read = (text: string): Possibility | undefined => {
     const value = format.reads(text) ? scaledDecimal(text) : undefined
     return value === undefined ? undefined : exactly(value)
@@ -74,7 +85,7 @@ export function decimalType(name: string): ValueType | undefined {
     example: format.example,
     literal: read,
     partition: read,
-    bound: (written) => decimalBound(written, decimal.scale),
+    bound: (written) => decimalBound(written, scale),
   }
 }
 

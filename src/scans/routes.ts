@@ -1,0 +1,98 @@
+import { createHash } from 'node:crypto'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import Type, { type Static } from 'typebox'
+import { getCommit, type VersionChoice } from '../commits/history.ts'
+import type { OpenExport } from '../http/exports.ts'
+import { invalidRequest } from '../http/faults.ts'
+import { sendList } from '../http/lists.ts'
+import { LinePosition, listResponse, refusals, Version } from '../http/schema.ts'
+import { allFiles, beforeFiles } from '../snapshots/queries.ts'
+import { getTable } from '../tables/get-table.ts'
+import { TableParams } from '../tables/schema.ts'
+import { countsOfAll, isPlain, readScanPage, type ScanContext } from './scan-files.ts'
+import { Scan, ScanResult, summaryHeader } from './schema.ts'
+
+/** What the routes of scans need. */
+export interface ScanRoutesContext extends ScanContext {
+  openExport: OpenExport
+}
+
+/** `/tables/:id/scan`: the files that a reader needs. */
+export const scanRoutes: FastifyPluginAsyncTypebox<ScanRoutesContext> = async (app, context) => {
+  const { db, openExport } = context
+  app.post(
+    '/tables/:id/scan',
+    {
+      schema: {
+        operationId: 'scanTable',
+        tags: ['scans'],
+        summary: 'The files that can hold rows to be read',
+        description:
+          'Leaves out the files that, by their partition values or their statistics, hold no row that satisfies the predicate; where those do not say, a file stays. The files come in the order in which they were added. As `application/x-ndjson` all of them stream, one add action a line, and the header `Scan-Summary` has what stands beside the files in a page. All pages show the version that the first one showed.',
+        params: TableParams,
+        body: Scan,
+        response: {
+          200: listResponse('A page of files.', ScanResult, summaryHeader),
+          ...refusals(
+            'table-not-found',
+            'version-not-found',
+            'invalid-cursor',
+            'invalid-json',
+            'body-too-large',
+            'unsupported-media-type',
+          ),
+        },
+      },
+    },
+    async (request, reply) => {
+      const scan = request.body
+      const table = await getTable(db, request.params.id)
+      const commit = await getCommit(db, table, choiceOf(scan))
+      const tableId = table.id
+      const openAll = (place: Static<typeof ScanPlace> | undefined) => {
+        const version = place?.at ?? commit.version
+        const counts = countsOfAll(place?.numFiles ?? commit.numFiles)
+        reply.header('scan-summary', JSON.stringify({ version, ...counts }))
+        return openExport(allFiles({ tableId, version }, place ?? beforeFiles))
+      }
+      return sendList(request, reply, {
+        name: `scan/${tableId}/${hashOf(scan)}`,
+        position: ScanPlace,
+        readPage: (place, limit) =>
+          readScanPage(context, { tableId, commit, scan }, { place, limit }),
+        openAll: isPlain(scan) ? openAll : undefined,
+        summaryHeader: 'scan-summary',
+        paging: scan,
+      })
+    },
+  )
+}
+
+const FileCount = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+
+const ScanPlace = Type.Object({
+  at: Version('The version that the scan shows.'),
+  addedVersion: Version('The version that added the file.'),
+  addedPosition: LinePosition,
+  numFiles: FileCount,
+  numMatched: FileCount,
+  prunedByPartition: FileCount,
+  prunedByStatistics: FileCount,
+})
+
+function choiceOf({ version, timestamp }: Scan): VersionChoice {
+  const fault = timestamp === undefined ? undefined : timestampFault(timestamp, version)
+  if (fault === undefined) return { version, timestamp }
+  throw invalidRequest('body', [{ pointer: '/timestamp', message: fault }])
+}
+
+function timestampFault(timestamp: string, version: number | undefined): string | undefined {
+  if (version !== undefined) return 'cannot be given together with version'
+  return Number.isNaN(Date.parse(timestamp)) ? 'is not an instant' : undefined
+}
+
+/** Tells scans apart by what they ask for, whatever page of it. */
+function hashOf({ version, timestamp, predicate, columns }: Scan): string {
+  const asked = JSON.stringify([version, timestamp, predicate, columns])
+  return createHash('sha256').update(asked).digest('base64url')
+}
