@@ -26,6 +26,17 @@ export function physicalName(field: StructField, mode: ColumnMappingMode): strin
   return mode !== 'none' && typeof name === 'string' ? name : field.name
 }
 
+/** The id of a column under column mapping; undefined where it has none. */
+export function columnId(field: StructField): number | undefined {
+  const id = field.metadata[idKey]
+  return typeof id === 'number' ? id : undefined
+}
+
+/** The highest id that a column of a table ever had. */
+export function maxColumnId(configuration: Configuration): number {
+  return Number(configuration[maxIdKey] ?? 0)
+}
+
 interface Assigned {
   ids: Map<number, string>
   /** Physical names by the struct that they stand in: unique there, their paths are unique everywhere. */
@@ -101,7 +112,7 @@ export function columnMappingChangeFault(
     return `${modeKey} cannot change from ${from} to ${to}; only from none to name`
   }
   if (to === 'none' || from === 'none') return undefined
-  const [was, is] = [Number(before[maxIdKey] ?? 0), Number(after[maxIdKey] ?? 0)]
+  const [was, is] = [maxColumnId(before), maxColumnId(after)]
   return is < was
     ? `${maxIdKey} cannot go down from ${was} to ${is}; ids of dropped columns are never used again`
     : undefined

@@ -1,6 +1,7 @@
 /** The protocol of a new table. */
 import type { Protocol } from './actions.ts'
 import { type Configuration, columnMappingFaults } from './column-mapping.ts'
+import { columnFaults } from './column-properties.ts'
 import {
   configurationFaults,
   configurationPointer,
@@ -95,6 +96,7 @@ function designFaults({ schema, configuration, requested }: TableDesign): Fault[
     ...timestampFaults(configuration),
     ...columnMappingFaults(schema, configuration),
     ...rowTrackingFaults(schema, configuration),
+    ...columnFaults(schema, configuration),
     ...unfit.map(({ pointer, message }) => ({ pointer, message })),
   ]
 }

@@ -58,12 +58,15 @@ export const violationCodes = {
   'metadata-id-empty': 'A metaData action has an empty id.',
   'format-unsupported': 'The files of a table are in a format other than Parquet.',
   'schema-invalid': 'The schema of a table cannot be read or used.',
+  'column-invalid': 'A column says something of itself that readers or writers cannot follow.',
+  'schema-change-unsafe': 'The schema changes so that files of the table could no longer be read.',
   'partition-columns-invalid': 'The partition columns do not fit the schema.',
   'partition-columns-changed': 'The partition columns change while files remain.',
   'configuration-invalid': 'A table property has a value that Delta cannot read.',
   'column-mapping-invalid':
     'Column ids or physical names are missing, repeated or changed unsafely.',
-  'in-commit-timestamps-off': 'In-commit timestamps are turned off.',
+  'in-commit-timestamps-off':
+    'In-commit timestamps are turned off, or since when they are on changes.',
   'feature-missing': 'A metaData or action needs a table feature that the protocol lacks.',
   'feature-unsupported': 'A table feature is not supported by this service.',
   'feature-removed': 'A table feature is removed.',

@@ -85,6 +85,7 @@ const readerFeatureNames = new Set([
   'columnMapping',
   'deletionVectors',
   'timestampNtz',
+  'typeWidening',
   'variantType',
 ])
 

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { validateCommit } from '../../src/delta/validation.ts'
 import { violationCodes } from '../../src/delta/violations.ts'
+import { columnCases } from './cases/columns.ts'
 import { deletionVectorCases } from './cases/deletion-vectors.ts'
 import { fileFieldCases } from './cases/file-fields.ts'
 import { fileCases } from './cases/files.ts'
@@ -16,6 +17,7 @@ const cases = [
   ...metadataCases,
   ...otherCases,
   ...rowIdCases,
+  ...columnCases,
 ]
 
 for (const { name, actions, state, expected } of cases) {

@@ -5,13 +5,18 @@ import {
   columnMappingChangeFault,
   columnMappingFaults,
   columnMappingMode,
+  maxColumnId,
 } from '../column-mapping.ts'
+import { columnFaults } from '../column-properties.ts'
 import { configurationFaults, inCommitTimestampsKey, isOn } from '../configuration.ts'
 import type { StructType } from '../data-types.ts'
 import { missingFeatures } from '../feature-needs.ts'
+import { featureFault } from '../features.ts'
+import { parseExact } from '../json.ts'
 import { jsonAmbiguity } from '../json-ambiguity.ts'
 import { checkPartitionColumns } from '../partitioning.ts'
-import { parseSchemaText } from '../schema.ts'
+import { parseSchema, parseSchemaText } from '../schema.ts'
+import { type MappedSchema, schemaChangeFaults } from '../schema-changes.ts'
 import { partitionColumns, type TableState } from '../table-state.ts'
 import { isStorableText, quoted } from '../text.ts'
 import type { Report } from '../violations.ts'
@@ -41,9 +46,20 @@ function checkIdentity(metadata: Metadata, report: Report): void {
   }
 }
 
-function checkConfiguration(configuration: Configuration, report: Report): void {
+const enablementKeys = [
+  'delta.inCommitTimestampEnablementVersion',
+  'delta.inCommitTimestampEnablementTimestamp',
+]
+
+function checkConfiguration(configuration: Configuration, { commit, report }: CommitReport): void {
   for (const { message } of configurationFaults(configuration)) {
     report('configuration-invalid', `metaData configuration: ${message}`)
+  }
+  const before = commit.state?.metadata.configuration ?? {}
+  for (const key of enablementKeys) {
+    if (configuration[key] === before[key]) continue
+    const message = `metaData configuration: ${key} must stay ${before[key] ?? 'absent'}; it tells since when the table has in-commit timestamps`
+    report('in-commit-timestamps-off', message)
   }
   if (isOn(configuration, inCommitTimestampsKey)) return
   const message = `metaData configuration must have ${inCommitTimestampsKey} "true"; the service keeps in-commit timestamps on every table`
@@ -54,6 +70,11 @@ function checkFeatures(schema: StructType, configuration: Configuration, tell: C
   const { commit, report } = tell
   if (!commit.protocol) return
   for (const { feature, because } of missingFeatures(commit.protocol, schema, configuration)) {
+    const unsupported = featureFault(feature)
+    if (unsupported !== undefined) {
+      report('feature-unsupported', `metaData: ${unsupported}, for ${because}; leave that out`)
+      continue
+    }
     const message = `metaData needs table feature ${feature}, for ${because}; add it by a protocol action in the same commit`
     report('feature-missing', message)
   }
@@ -79,10 +100,32 @@ function checkChange(metadata: Metadata, { commit, report }: CommitReport): void
   const before = state.metadata.configuration ?? {}
   const mapping = columnMappingChangeFault(before, metadata.configuration ?? {})
   if (mapping !== undefined) report('column-mapping-invalid', `metaData configuration: ${mapping}`)
-  const isSame = partitioning(state.metadata, protocol) === partitioning(metadata, protocol)
-  if (isSame || removesEveryFile(commit, state)) return
+  if (removesEveryFile(commit, state)) return
+  if (mapping === undefined) checkSchemaChange(state.metadata, metadata, { commit, report })
+  if (partitioning(state.metadata, protocol) === partitioning(metadata, protocol)) return
   const message = `metaData partitionColumns can only change in a commit that removes every file; the table has ${state.numFiles}`
   report('partition-columns-changed', message)
+}
+
+/** A schema with its longs exact; undefined where it cannot be read, which is told elsewhere. */
+function exactSchema({ schemaString, configuration }: Metadata): MappedSchema | undefined {
+  if (parseSchemaText(schemaString, { columnMapping: true }).schema === undefined) return undefined
+  const { schema } = parseSchema(parseExact(schemaString), { columnMapping: true })
+  return schema && { schema, mode: columnMappingMode(configuration) }
+}
+
+function checkSchemaChange(before: Metadata, after: Metadata, tell: CommitReport): void {
+  const [old, now] = [exactSchema(before), exactSchema(after)]
+  if (old === undefined || now === undefined) return
+  const rules = {
+    widensTypes:
+      tell.commit.features.has('typeWidening') &&
+      isOn(after.configuration, 'delta.enableTypeWidening'),
+    maxColumnId: maxColumnId(before.configuration ?? {}),
+  }
+  for (const message of schemaChangeFaults(old, now, rules)) {
+    tell.report('schema-change-unsafe', `metaData schemaString: ${message}`)
+  }
 }
 
 function checkSchema(metadata: Metadata, configuration: Configuration, tell: CommitReport): void {
@@ -105,6 +148,9 @@ function checkSchema(metadata: Metadata, configuration: Configuration, tell: Com
   for (const { message } of columnMappingFaults(schema, configuration)) {
     tell.report('column-mapping-invalid', `metaData: ${message}`)
   }
+  for (const { message } of columnFaults(schema, configuration)) {
+    tell.report('column-invalid', `metaData schemaString: ${message}`)
+  }
   checkFeatures(schema, configuration, tell)
   checkRowTracking({ metadata, schema }, tell)
   checkChange(metadata, tell)
@@ -115,6 +161,6 @@ export function checkMetadata(action: ActionOf<'metaData'>, commit: Commit, repo
   const configuration = action.body.configuration ?? {}
   checkIdentity(action.body, report)
   checkLong(readBody(action, report).createdTime, { name: 'createdTime' }, report)
-  checkConfiguration(configuration, report)
+  checkConfiguration(configuration, { commit, report })
   checkSchema(action.body, configuration, { commit, report })
 }

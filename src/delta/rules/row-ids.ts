@@ -49,10 +49,10 @@ export function checkAddRowIds(body: Body<'add'>, site: AddSite, tell: Told): vo
   const has = rowIdsOfLine(site.live?.add)
   checkKept(given, has, tell.report)
   if (tell.commit.tracksRows) checkTracked({ given, has }, site, tell)
-  else if (isEmpty(has)) {
-    const message = 'the table does not track rows; leave out baseRowId and defaultRowCommitVersion'
-    tell.report('row-ids-not-tracked', message)
+  else if (given.baseRowId !== undefined && has.baseRowId === undefined) {
+    tell.report('row-ids-not-tracked', 'the table does not track rows; leave out baseRowId')
   }
+  if (has.defaultRowCommitVersion === undefined) checkVersion(given, tell)
 }
 
 interface Ids {
@@ -68,7 +68,6 @@ function checkTracked({ given, has }: Ids, site: AddSite, tell: Told): void {
     tell.report('row-ids-contradict', message)
   } else if (site.numRecords === undefined) tell.report('row-ids-without-records', statsNeeded)
   else if (given.baseRowId !== undefined) checkRange(given.baseRowId, site.numRecords, tell)
-  if (has.defaultRowCommitVersion === undefined) checkVersion(given, tell)
 }
 
 /** A file has as many row ids as it had records when it got them, so their number stays. */
@@ -94,14 +93,18 @@ function checkRange(baseRowId: Long, numRecords: Long, { commit, report }: Told)
   report('row-ids-contradict', message)
 }
 
-/** A version that the table has, or the one that the commit makes where the rows are new. */
+/**
+ * A version that the table has, or the one that the commit makes where the rows are new. Spark once gave versions
+ * to tables with type widening too, so they may stand where rows are not tracked.
+ */
 function checkVersion(
   { baseRowId, defaultRowCommitVersion: version }: Partial<RowIds>,
   { commit, report }: Told,
 ): void {
   if (version === undefined) return
   const next = (commit.state?.version ?? -1) + 1
-  if (baseRowId === undefined ? version === next : version <= next) return
+  const isNew = commit.tracksRows && baseRowId === undefined
+  if (isNew ? version === next : version <= next) return
   const message = `defaultRowCommitVersion is ${version}, but the commit makes version ${next}; leave it out, and the service sets it`
   report('row-ids-contradict', message)
 }

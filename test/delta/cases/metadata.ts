@@ -12,7 +12,7 @@ import {
   table,
   vector,
 } from '../support.ts'
-import { type Case, onNothing, onTable } from './case.ts'
+import { type Case, type Expected, onNothing, onTable } from './case.ts'
 
 const metaData = (...given: Parameters<typeof metadata>) => action('metaData', metadata(...given))
 const changed = (more: Partial<Metadata>) => [action('metaData', { ...metadata(), ...more })]
@@ -234,10 +234,93 @@ const columnMapping: Case[] = [
   ),
 ]
 
+const mappedAs = (...fields: Parameters<typeof mapped>[]) =>
+  metaData({
+    fields: fields.map(([id, name]) =>
+      column(name === 'c2' ? 'date' : `n${id}`, name === 'c2' ? 'date' : 'long', mapped(id, name)),
+    ),
+    partitionColumns: ['date'],
+    configuration: { ...mapping, 'delta.columnMapping.maxColumnId': '9' },
+  })
+const unsafe = (message: RegExp): Expected => ['schema-change-unsafe', 0, message]
+
+const mappedChanges: Case[] = [
+  onTable('columns renamed, added and dropped', [mappedAs([2, 'c2'], [3, 'c3'])], mappedTable),
+  onTable(
+    'a column with another physical name',
+    [mappedAs([1, 'other'], [2, 'c2'])],
+    mappedTable,
+    unsafe(/must keep the delta.columnMapping.physicalName "c1", not "other"/),
+  ),
+  onTable(
+    'a column with another id',
+    [mappedAs([5, 'c1'], [2, 'c2'])],
+    mappedTable,
+    unsafe(/physicalName of another before it/),
+  ),
+  onTable(
+    'a new column with the id of a dropped one',
+    [mappedAs([2, 'c2'], [3, 'c3'])],
+    {
+      ...mappedTable,
+      metadata: {
+        ...mappedTable.metadata,
+        configuration: {
+          ...mappedTable.metadata.configuration,
+          'delta.columnMapping.maxColumnId': '3',
+        },
+      },
+    },
+    unsafe(/must have a delta.columnMapping.id above 3/),
+  ),
+  onTable(
+    'column mapping turned on with the names that files know',
+    [
+      metaData({ fields: [column('id', 'long', mapped(1, 'id'))], configuration: mapping }),
+      ...upgrade(protocol('columnMapping')),
+    ],
+    table({ files }),
+  ),
+  onTable(
+    'column mapping turned on with names that no file knows',
+    [
+      metaData({ fields: [column('id', 'long', mapped(1, 'c1'))], configuration: mapping }),
+      ...upgrade(protocol('columnMapping')),
+    ],
+    table({ files }),
+    unsafe(/"id" must have its name as delta.columnMapping.physicalName/),
+  ),
+]
+
+const timestamps = {
+  'delta.inCommitTimestampEnablementVersion': '3',
+  'delta.inCommitTimestampEnablementTimestamp': '1700000000000',
+}
+const enablement: Case[] = [
+  onTable(
+    'when in-commit timestamps began',
+    [metaData({ configuration: timestamps })],
+    table({ configuration: timestamps }),
+  ),
+  onTable(
+    'another beginning of in-commit timestamps',
+    [metaData({ configuration: timestamps })],
+    ['in-commit-timestamps-off', 0, /EnablementVersion must stay absent/],
+    ['in-commit-timestamps-off', 0],
+  ),
+  onTable(
+    'a property of a feature that the service cannot handle',
+    [metaData({ configuration: { 'delta.enableIcebergCompatV3': 'true' } })],
+    ['feature-unsupported', 0, /"icebergCompatV3" is not known/],
+  ),
+]
+
 /** First versions and metaData actions. */
 export const metadataCases: readonly Case[] = [
   ...first,
   ...changes,
   ...partitioning,
   ...columnMapping,
+  ...mappedChanges,
+  ...enablement,
 ]

@@ -184,9 +184,13 @@ const files: Case[] = [
   ),
   onTable(
     'row ids where rows are not tracked',
-    [add('a', { baseRowId: 1 }), add('b', { defaultRowCommitVersion: 1 })],
-    ['row-ids-not-tracked', 0, /leave out baseRowId and defaultRowCommitVersion/],
-    ['row-ids-not-tracked', 1],
+    [
+      add('a', { baseRowId: 1 }),
+      add('b', { defaultRowCommitVersion: 1 }),
+      add('c', { defaultRowCommitVersion: 6 }),
+    ],
+    ['row-ids-not-tracked', 0, /leave out baseRowId/],
+    ['row-ids-contradict', 2, /the commit makes version 5/],
   ),
   onTable(
     'row ids where tracking is suspended',
