@@ -48,6 +48,8 @@ const interval: Rule = {
 
 const featureRule = oneOf('supported', 'enabled')
 
+const expression: Rule = { expects: 'a SQL expression', accepts: (value) => value.trim() !== '' }
+
 const rules: ReadonlyMap<string, Rule> = new Map([
   ['delta.appendOnly', flag],
   ['delta.autoOptimize', flag],
@@ -102,11 +104,16 @@ export function configurationPointer(key: string): string {
   return `/configuration${pointerSegment(key)}`
 }
 
+function ruleOf(key: string): Rule | undefined {
+  if (key.startsWith(featurePrefix)) return featureRule
+  return key.startsWith(constraintPrefix) ? expression : rules.get(key)
+}
+
 function propertyFault(key: string, value: string): string | undefined {
   if (!isStorableText(key) || !isStorableText(value)) {
     return `property ${quoted(key)} holds a NUL character or an unpaired surrogate; leave it out`
   }
-  const rule = key.startsWith(featurePrefix) ? featureRule : rules.get(key)
+  const rule = ruleOf(key)
   if (rule !== undefined) {
     return rule.accepts(value) ? undefined : `${key} must be ${rule.expects}, not ${quoted(value)}`
   }

@@ -82,6 +82,10 @@ export function metadata(options: TableOptions & Partial<Metadata> = {}): Metada
 }
 
 const readerFeatureNames = new Set([
+  'catalogManaged',
+  'v2Checkpoint',
+  'vacuumProtocolCheck',
+  'variantShredding',
   'columnMapping',
   'deletionVectors',
   'timestampNtz',

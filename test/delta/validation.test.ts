@@ -3,6 +3,7 @@ import { validateCommit } from '../../src/delta/validation.ts'
 import { violationCodes } from '../../src/delta/violations.ts'
 import { columnCases } from './cases/columns.ts'
 import { deletionVectorCases } from './cases/deletion-vectors.ts'
+import { featureCases } from './cases/features.ts'
 import { fileFieldCases } from './cases/file-fields.ts'
 import { fileCases } from './cases/files.ts'
 import { metadataCases } from './cases/metadata.ts'
@@ -17,6 +18,7 @@ const cases = [
   ...metadataCases,
   ...otherCases,
   ...rowIdCases,
+  ...featureCases,
   ...columnCases,
 ]
 

@@ -79,7 +79,7 @@ t.test('the number of rows is only told when every live file tells its own', asy
 
 t.test('a schema keeps its tokens', async (t) => {
   const schema =
-    '{ "type":"struct", "fields":[ {"name":"id","type":"long","nullable":true,"metadata":{"delta.identity.start":9007199254740993,"x":1.0}} ] }'
+    '{ "type":"struct", "fields":[ {"name":"id","type":"long","nullable":true,"metadata":{"delta.identity.start":9007199254740993,"delta.identity.step":1,"delta.identity.allowExplicitInsert":false,"x":1.0}} ] }'
   const created = await server.call('POST', '/tables', {
     raw: `{"name":"exact.schema","schema":${schema}}`,
     headers: { 'content-type': 'application/json' },
