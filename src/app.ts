@@ -1,4 +1,5 @@
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
+import { changeRoutes } from './changes/routes.ts'
 import { type CommitRoutesContext, commitRoutes } from './commits/routes.ts'
 import type { Config } from './config.ts'
 import { installBodies } from './http/body.ts'
@@ -70,6 +71,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(commitRoutes, services)
   app.register(snapshotRoutes, services)
   app.register(scanRoutes, services)
+  app.register(changeRoutes, services)
   app.register(mirrorRoutes, services)
   app.register(maintenanceRoutes, services)
   otherMethods.afterRoutes()

@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
+import { type ExampleParameter, exampleAddress } from './support/examples.ts'
 import { startTestServer, type TestServer } from './support/server.ts'
 
 interface Operation {
   operationId: string
-  parameters?: { name: string; in: string; required: boolean; example?: unknown }[]
+  parameters?: ExampleParameter[]
   requestBody?: { content: Record<string, { example?: unknown }> }
 }
 
@@ -20,11 +21,7 @@ const operations = Object.entries(document.paths as Paths).flatMap(([path, metho
 
 /** The requests that stand in the page: one for each body that an operation takes. */
 const requests = operations.flatMap(({ path, method, operation }) => {
-  const parameters = (operation.parameters ?? []).filter(({ required }) => required)
-  const filled = parameters.reduce(
-    (address, { name, example }) => address.replace(`{${name}}`, String(example)),
-    path,
-  )
+  const filled = exampleAddress(path, operation.parameters)
   const bodies = Object.entries(operation.requestBody?.content ?? { '': {} })
   return bodies.map(([type, { example }]) => ({ method, path: filled, type, example, operation }))
 })

@@ -61,8 +61,8 @@ export interface PagedList<Position extends TSchema> {
   itemsName?: string
   /** All items from behind a place on as lines, where that is faster than page after page. */
   openAll?: ((after: Static<Position> | undefined) => Promise<Readable>) | undefined
-  /** The header that has the members of the first page where the items are lines, as JSON. */
-  summaryHeader?: string
+  /** The header that has these members of a page, as JSON, where the items are lines. */
+  summary?: { header: string; members: readonly string[] }
   /** Where the list is asked for by a body, what it says of pages; else the query does. */
   paging?: Paging
 }
@@ -103,8 +103,10 @@ async function openPages<Position extends TSchema>(
   reply: FastifyReply,
 ): Promise<Readable> {
   const first = await list.readPage(after, streamPageItems)
-  if (list.summaryHeader !== undefined) {
-    reply.header(list.summaryHeader, objectText(first.members ?? {}))
+  if (list.summary !== undefined) {
+    const { header, members } = list.summary
+    const told = members.map((name) => [name, first.members?.[name]] as const)
+    reply.header(header, objectText(Object.fromEntries(told)))
   }
   return Readable.from(linesOf(list, first))
 }

@@ -8,6 +8,7 @@ const tags = [
   { name: 'tables', description: 'Delta tables: create, look up, drop, bring back.' },
   { name: 'commits', description: 'Commit to a table, and read what was committed.' },
   { name: 'snapshots', description: 'A table as it stands, or stood at a version or a time.' },
+  { name: 'changes', description: 'What is another at one version than at another.' },
   { name: 'scans', description: 'The files of a table that a reader needs.' },
   { name: 'mirror', description: "Publishing of every commit to the table's own `_delta_log`." },
   { name: 'maintenance', description: 'Work on the database, its statistics and its replicas.' },

@@ -87,22 +87,3 @@ export async function listAdds(
     order by place.number`.execute(db)
   return rows
 }
-
-/** The metadata in force at a version, as its log line. Found by actions_history_idx. */
-export async function findMetadata(
-  db: Db,
-  tableId: string,
-  version: number,
-): Promise<string | undefined> {
-  const row = await db
-    .selectFrom('actions')
-    .select('action')
-    .where('table_id', '=', tableId)
-    .where('kind', '=', 'metaData')
-    .where('key', '=', '')
-    .where('version', '<=', version)
-    .orderBy('version', 'desc')
-    .limit(1)
-    .executeTakeFirst()
-  return row?.action
-}

@@ -10,7 +10,7 @@ import { allFiles, beforeFiles } from '../snapshots/queries.ts'
 import { getTable } from '../tables/get-table.ts'
 import { TableParams } from '../tables/schema.ts'
 import { countsOfAll, isPlain, readScanPage, type ScanContext } from './scan-files.ts'
-import { Scan, ScanResult, summaryHeader } from './schema.ts'
+import { Scan, ScanResult, summaryHeader, summaryMembers } from './schema.ts'
 
 /** What the routes of scans need. */
 export interface ScanRoutesContext extends ScanContext {
@@ -61,7 +61,7 @@ export const scanRoutes: FastifyPluginAsyncTypebox<ScanRoutesContext> = async (a
         readPage: (place, limit) =>
           readScanPage(context, { tableId, commit, scan }, { place, limit }),
         openAll: isPlain(scan) ? openAll : undefined,
-        summaryHeader: 'scan-summary',
+        summary: { header: 'scan-summary', members: summaryMembers },
         paging: scan,
       })
     },

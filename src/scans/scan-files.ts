@@ -4,9 +4,9 @@ import { actionBody } from '../delta/json.ts'
 import type { Predicate } from '../delta/predicates.ts'
 import { invalidRequest } from '../http/faults.ts'
 import type { Page } from '../http/lists.ts'
-import { beforeFiles, type FilePlace, listFiles } from '../snapshots/queries.ts'
+import { beforeFiles, type FilePlace, getActionInForce, listFiles } from '../snapshots/queries.ts'
 import type { FileCache } from './file-cache.ts'
-import { findMetadata, listAdds } from './queries.ts'
+import { listAdds } from './queries.ts'
 import { type ReadScan, readScan } from './read-scan.ts'
 import type { Scan } from './schema.ts'
 import {
@@ -78,8 +78,7 @@ export function countsOfAll(numFiles: number): ScanCounts {
 
 async function openScan(db: Db, { tableId, scan }: ScanRequest, version: number) {
   if (isPlain(scan)) return {} as Partial<ReadScan>
-  const line = await findMetadata(db, tableId, version)
-  if (line === undefined) throw new Error(`table ${tableId} has no metadata at ${version}`)
+  const line = await getActionInForce(db, { tableId, version }, 'metaData')
   const { read, faults } = readScan(scan, JSON.parse(actionBody(line)))
   if (faults !== undefined) throw invalidRequest('body', faults)
   return read

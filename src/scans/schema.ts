@@ -70,6 +70,9 @@ export const summaryHeader = {
   ),
 }
 
+/** What the header has. */
+export const summaryMembers = Object.keys(summaryFields)
+
 export const ScanResult = define(
   'ScanResult',
   Type.Object(

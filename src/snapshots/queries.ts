@@ -33,6 +33,25 @@ export async function listActionsInForce(
   return rows
 }
 
+/** The protocol or metadata in force at a version, as its log line. Found by actions_history_idx. */
+export async function getActionInForce(
+  db: Db,
+  table: { tableId: string; version: number },
+  kind: 'protocol' | 'metaData',
+): Promise<string> {
+  const { action } = await db
+    .selectFrom('actions')
+    .select('action')
+    .where('table_id', '=', table.tableId)
+    .where('kind', '=', kind)
+    .where('key', '=', '')
+    .where('version', '<=', table.version)
+    .orderBy('version', 'desc')
+    .limit(1)
+    .executeTakeFirstOrThrow()
+  return action
+}
+
 /** The newest app transaction of an application. Found by actions_current_key. */
 export function findAppTransaction(
   db: Db,

@@ -12,6 +12,7 @@ import { startEmbeddedPostgres } from '../../../src/database/embedded.ts'
 import { migrate } from '../../../src/database/migrate.ts'
 import { createServices } from '../../../src/services.ts'
 import { type Api, add, createApi, type TestAnswer } from '../../support/api.ts'
+import { type ExampleParameter, exampleAddress } from '../../support/examples.ts'
 import { copyPoolOf, poolOf } from '../../support/postgres.ts'
 import { killPostmaster, makeDataDir, startServerProcess } from '../../support/process.ts'
 import { startTestServer } from '../../support/server.ts'
@@ -47,11 +48,9 @@ t.test('without a database every operation that needs one says so', async (t) =>
   const { paths } = (await server.get('/openapi.json')).body
   let asked = 0
   for (const [path, methods] of Object.entries<Record<string, Operation>>(paths)) {
-    for (const [method, { tags, parameters = [], requestBody }] of Object.entries(methods)) {
+    for (const [method, { tags, parameters, requestBody }] of Object.entries(methods)) {
       if (tags.includes('service')) continue
-      const address = parameters
-        .filter((parameter) => parameter.in === 'path')
-        .reduce((filled, { name, example }) => filled.replace(`{${name}}`, String(example)), path)
+      const address = exampleAddress(path, parameters)
       const body = requestBody?.content['application/json']?.example
       const answer = await server.call(
         method.toUpperCase(),
@@ -74,7 +73,7 @@ t.test('without a database every operation that needs one says so', async (t) =>
 
 interface Operation {
   tags: string[]
-  parameters?: { name: string; in: string; example?: unknown }[]
+  parameters?: ExampleParameter[]
   requestBody?: { content: Record<string, { example?: unknown }> }
 }
 
