@@ -38,8 +38,12 @@ export const AddFile = Type.Object(
     stats: nullable(Type.String({ description: 'Statistics as JSON text.' })),
     tags: nullable(tags),
     deletionVector: nullable(DeletionVector),
-    baseRowId: nullable(long('First row id of the file.')),
-    defaultRowCommitVersion: nullable(long('Commit version of rows that have none of their own.')),
+    baseRowId: nullable(
+      long('First row id of the file; assigned by the service where the table tracks rows.'),
+    ),
+    defaultRowCommitVersion: nullable(
+      long('Commit version of rows that have none of their own; assigned along with `baseRowId`.'),
+    ),
     clusteringProvider: nullable(Type.String()),
   },
   { description: 'PROTOCOL.md, "Add File and Remove File".' },

@@ -1,22 +1,16 @@
 /** JSON texts that one reader reads in one way, and another differently or not at all (RFC 7493, "I-JSON"). */
 import { surveyJson } from './json.ts'
 
-/** The value of each object and array in a value, itself included. */
-function* containers(value: unknown): Generator<object> {
+/** How many members the objects in a value have in all, itself included. */
+export function countMembers(value: unknown): number {
+  let count = 0
   const open: unknown[] = [value]
   while (open.length > 0) {
     const next = open.pop()
     if (typeof next !== 'object' || next === null) continue
-    yield next
-    for (const inner of Object.values(next)) if (typeof inner === 'object') open.push(inner)
-  }
-}
-
-/** How many members the objects in a value have in all, itself included. */
-export function countMembers(value: unknown): number {
-  let count = 0
-  for (const container of containers(value)) {
-    if (!Array.isArray(container)) count += Object.keys(container).length
+    const values = Object.values(next)
+    if (!Array.isArray(next)) count += values.length
+    for (const inner of values) if (typeof inner === 'object') open.push(inner)
   }
   return count
 }
@@ -42,12 +36,12 @@ const escapedSurrogate = /\\u[dD][89a-fA-F]/
 /** Whether a string or name in a valid JSON text holds half a surrogate pair; `value` is the text parsed. */
 function holdsUnpairedSurrogate(text: string, value: unknown): boolean {
   if (text.isWellFormed() && !escapedSurrogate.test(text)) return false
-  const isIllFormed = (item: unknown) => typeof item === 'string' && !item.isWellFormed()
-  if (isIllFormed(value)) return true
-  for (const container of containers(value)) {
-    if (Object.keys(container).some(isIllFormed) || Object.values(container).some(isIllFormed)) {
-      return true
-    }
+  const open: unknown[] = [value]
+  while (open.length > 0) {
+    const next = open.pop()
+    if (typeof next === 'string' && !next.isWellFormed()) return true
+    if (typeof next !== 'object' || next === null) continue
+    for (const [name, inner] of Object.entries(next)) open.push(name, inner)
   }
   return false
 }
