@@ -34,7 +34,9 @@ const folderOf = (path: string) => (path.includes('/') ? (path.split('/')[0] ?? 
 const isRoutes = (path: string) => path.endsWith('/routes.ts')
 const isPure = (path: string) =>
   folderOf(path) === 'delta' ||
-  /\/(rules|judge|append|ledger|reads|touched|row-ids|rows|unit|lanes|gathering)\.ts$/.test(path)
+  /\/(rules|judge|append|ledger|reads|touched|row-ids|rows|unit|lanes|gathering|rounds)\.ts$/.test(
+    path,
+  )
 
 /** Each rule says which imports break it. */
 const rules: Record<string, (one: Import) => boolean> = {

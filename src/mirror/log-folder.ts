@@ -6,13 +6,16 @@ import { resolveLocation } from '../tables/location.ts'
 
 /** The log file of one version while it is written, out of every reader's sight. */
 export interface PendingLogFile {
+  version: number
   append: (text: string) => Promise<void>
+  /** Makes the bytes survive a loss of power; none may follow. */
+  seal: (inCommitTimestamp: number) => Promise<void>
   /**
-   * Brings the file, whole and synced, under its name unless there is one of that name. Answers what stands
-   * there now: `published` our bytes, whoever wrote them; `forked` other bytes, left untouched.
+   * Brings the file, which is sealed, under its name unless there is one of that name. Answers what stands there
+   * now: `published` our bytes, whoever wrote them; `forked` other bytes, left untouched.
    */
-  publish: (inCommitTimestamp: number) => Promise<'published' | 'forked'>
-  /** Gives the file up. */
+  link: () => Promise<'published' | 'forked'>
+  /** Removes the name that it had until now, published or given up. */
   discard: () => Promise<void>
 }
 
@@ -47,24 +50,20 @@ export async function beginLogFile(folder: string, version: number): Promise<Pen
   const path = join(folder, commitFileName(version))
   const temporary = join(folder, temporaryName(version))
   const file = await open(temporary, 'wx', 0o644)
-  async function discard(): Promise<void> {
-    await file.close()
-    // If this fails, the next sweep removes it.
-    await rm(temporary, { force: true }).catch(() => {})
-  }
   return {
+    version,
     append: (text) => file.writeFile(text),
-    publish: async (inCommitTimestamp) => {
-      try {
-        // Readers that do not know in-commit timestamps take the time of the file.
-        await file.utimes(inCommitTimestamp / 1000, inCommitTimestamp / 1000)
-        await file.sync()
-        return await putIfAbsent(temporary, path)
-      } finally {
-        await discard()
-      }
+    async seal(inCommitTimestamp) {
+      // Readers that do not know in-commit timestamps take the time of the file.
+      await file.utimes(inCommitTimestamp / 1000, inCommitTimestamp / 1000)
+      await file.sync()
     },
-    discard,
+    link: () => putIfAbsent(temporary, path),
+    async discard() {
+      await file.close()
+      // If this fails, the next sweep removes it.
+      await rm(temporary, { force: true }).catch(() => {})
+    },
   }
 }
 

@@ -6,57 +6,62 @@ export class ForkError extends Error {
   override readonly name = 'ForkError'
 }
 
-/** Turns the lines of a log, as they come, into its files, one a version. Disposing drops a half-written one. */
+/**
+ * Turns the lines of a log, as they come, into its files, one a version. Files are written and synced several at
+ * once, and appear one after the other. Disposing drops what has not appeared.
+ */
 export interface LogWriter extends AsyncDisposable {
   /** Takes the next lines. Throws when a file cannot be written, or `ForkError`. */
   write: (lines: readonly LogLine[]) => Promise<void>
-  /** Publishes the last version begun: no more lines of it will come. */
+  /** Publishes what was written: no more lines will come. */
   finish: () => Promise<void>
   /** Makes what was published safe, and answers the newest version published, if any. */
   sync: () => Promise<number | undefined>
 }
 
-interface OpenVersion {
-  version: number
-  inCommitTimestamp: number
+interface WrittenFile {
   file: PendingLogFile
+  inCommitTimestamp: number
 }
 
-export function openLogWriter(folder: string): LogWriter {
-  let open: OpenVersion | undefined
+/** `filesMax` is how many files are open at once at most. */
+export function openLogWriter(folder: string, filesMax: number): LogWriter {
+  const written: WrittenFile[] = []
   let published: number | undefined
 
-  async function publishOpen(): Promise<void> {
-    if (open === undefined) return
-    const { version, file, inCommitTimestamp } = open
-    open = undefined
-    const found = await file.publish(inCommitTimestamp)
-    if (found === 'forked') {
-      throw new ForkError(
-        `Version ${version} is in the log already, with other content than was committed here. Nothing was overwritten.`,
-      )
+  async function publishWritten(): Promise<void> {
+    const files = written.map(({ file }) => file)
+    try {
+      await allDone(written.map(({ file, inCommitTimestamp }) => file.seal(inCommitTimestamp)))
+      // No reader may see a version before the one that precedes it.
+      for (const { version, link } of files) {
+        if ((await link()) === 'forked') throw forkOf(version)
+        published = version
+      }
+    } finally {
+      written.length = 0
+      await allDone(files.map((file) => file.discard()))
     }
-    published = version
   }
 
   return {
     async write(lines) {
       for (const [version, own] of byVersion(lines)) {
-        if (open?.version !== version) {
-          await publishOpen()
+        if (written.at(-1)?.file.version !== version) {
+          if (written.length >= filesMax) await publishWritten()
           const file = await beginLogFile(folder, version)
-          open = { version, file, inCommitTimestamp: timeOf(own[0]) }
+          written.push({ file, inCommitTimestamp: timeOf(own[0]) })
         }
-        await open.file.append(own.map(({ line }) => `${line}\n`).join(''))
+        await written.at(-1)?.file.append(own.map(({ line }) => `${line}\n`).join(''))
       }
     },
-    finish: publishOpen,
+    finish: publishWritten,
     async sync() {
       if (published !== undefined) await syncLogFolder(folder)
       return published
     },
     async [Symbol.asyncDispose]() {
-      await open?.file.discard()
+      await allDone(written.map(({ file }) => file.discard()))
     },
   }
 }
@@ -68,4 +73,16 @@ function byVersion(lines: readonly LogLine[]): Map<number, LogLine[]> {
 /** The first line of a file is its commitInfo. */
 function timeOf(first: LogLine | undefined): number {
   return first === undefined ? 0 : JSON.parse(first.line).commitInfo.inCommitTimestamp
+}
+
+/** Waits until all have come to an end; throws what failed first. */
+async function allDone(work: readonly Promise<void>[]): Promise<void> {
+  const ends = await Promise.allSettled(work)
+  for (const end of ends) if (end.status === 'rejected') throw end.reason
+}
+
+function forkOf(version: number): ForkError {
+  return new ForkError(
+    `Version ${version} is in the log already, with other content than was committed here. Nothing was overwritten.`,
+  )
 }

@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Db } from '../database/connect.ts'
-import { type Published, publishTable } from './publish-table.ts'
+import { publishTables } from './publish-tables.ts'
 import { findBacklog } from './queries.ts'
+import { type Round, Rounds } from './rounds.ts'
 
 /** Publishes commits in the background: at once when told of them, and by looking from time to time. */
 export interface Publisher {
@@ -22,45 +24,47 @@ export interface PublisherOptions {
   log: { warn: (facts: object, message: string) => void }
 }
 
-const tablesAtOnceMax = 4
 const tablesDueMax = 1000
+/** The mirror rests after a round for as long as that took, or this; so under load it makes few large ones. */
+const restMsMax = 50
 
 export function startPublisher(options: PublisherOptions): Publisher {
   const { db, mirrorRoots, pollMs, log } = options
-  const due = new Set<string>()
-  const active = new Map<string, Promise<void>>()
-  /** Tables whose folder holds nothing half done, as far as this publisher has seen to it. */
-  const swept = new Set<string>()
+  const rounds = new Rounds()
+  const underWay = new Set<Promise<void>>()
   let behind = { tables: 0, lagMs: 0 }
   let stopped = false
 
   function pump(): void {
-    for (const tableId of due) {
-      if (stopped || active.size >= tablesAtOnceMax) return
-      if (active.has(tableId)) continue
-      due.delete(tableId)
-      const work = publish(tableId).then(() => {
-        active.delete(tableId)
+    while (!stopped) {
+      const round = rounds.take()
+      if (round === undefined) return
+      const work = run(round).then(() => {
+        underWay.delete(work)
         pump()
       })
-      active.set(tableId, work)
+      underWay.add(work)
     }
   }
 
-  async function publish(tableId: string): Promise<void> {
+  async function run(round: Round): Promise<void> {
+    const began = performance.now()
+    const results = await publish(round)
+    if (!stopped) await sleep(Math.min(restMsMax, performance.now() - began))
+    rounds.end(round, results)
+  }
+
+  async function publish({ tableIds, isUnsound }: Round) {
     try {
-      const sweep = !swept.has(tableId)
-      const result: Published = await publishTable(db, { tableId, mirrorRoots, sweep })
-      if (result.kind === 'published') {
-        swept.add(tableId)
-        if (result.more) due.add(tableId)
-      } else if (result.kind !== 'idle') {
-        swept.delete(tableId)
+      const results = await publishTables(db, { tableIds, mirrorRoots, sweep: isUnsound })
+      for (const [tableId, result] of results) {
+        if (result.kind === 'published' || result.kind === 'idle') continue
         log.warn({ tableId, ...result }, 'a table could not be published')
       }
+      return results
     } catch (err) {
-      swept.delete(tableId)
-      log.warn({ tableId, err }, 'the mirror could not reach the database')
+      log.warn({ tableIds, err }, 'the mirror could not reach the database')
+      return undefined
     }
   }
 
@@ -68,7 +72,7 @@ export function startPublisher(options: PublisherOptions): Publisher {
     try {
       const backlog = await findBacklog(db, tablesDueMax)
       behind = { tables: backlog.tables, lagMs: Math.max(0, backlog.lagMs) }
-      for (const tableId of backlog.due) due.add(tableId)
+      rounds.add(backlog.due)
       pump()
     } catch (err) {
       log.warn({ err }, 'the mirror could not reach the database')
@@ -83,14 +87,14 @@ export function startPublisher(options: PublisherOptions): Publisher {
   let timer = setTimeout(look, 0)
   return {
     wake(tableIds) {
-      for (const tableId of tableIds) due.add(tableId)
+      rounds.add(tableIds)
       pump()
     },
     behind: () => behind,
     async stop() {
       stopped = true
       clearTimeout(timer)
-      await Promise.all([polling, ...active.values()])
+      await Promise.all([polling, ...underWay])
     },
   }
 }

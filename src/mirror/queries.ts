@@ -8,6 +8,7 @@ export async function insertMirror(tx: Tx, tableId: string): Promise<void> {
 
 /** A mirror that has something to publish, locked. */
 export interface LockedMirror {
+  tableId: string
   location: string
   version: number
   publishedVersion: number
@@ -15,45 +16,58 @@ export interface LockedMirror {
 }
 
 /**
- * Locks the mirror of a table if something waits to be published and no other server is at it. The lock makes
- * this the table's only publisher, and ends with the transaction, also when the server dies.
+ * Locks the mirrors of those tables of which something waits to be published and that no other server is at. The
+ * lock makes this the table's only publisher, and ends with the transaction, also when the server dies.
  */
-export async function lockMirror(tx: Tx, tableId: string): Promise<LockedMirror | undefined> {
+export async function lockMirrors(tx: Tx, tableIds: readonly string[]): Promise<LockedMirror[]> {
   const { rows } = await sql<LockedMirror>`
-    select t.location, t.version, m.published_version as "publishedVersion", m.attempts
+    select m.table_id as "tableId", t.location, t.version,
+      m.published_version as "publishedVersion", m.attempts
     from mirrors m join tables t on t.id = m.table_id
-    where m.table_id = ${tableId}::uuid and m.published_version < t.version
+    where m.table_id = any(${tableIds}::uuid[]) and m.published_version < t.version
       and m.state <> 'forked' and (m.next_retry_at is null or m.next_retry_at <= clock_timestamp())
     for update of m skip locked`.execute(tx)
-  return rows[0]
+  return rows
 }
 
-/** Records that all versions up to this one are published. */
-export async function recordPublished(tx: Tx, tableId: string, version: number): Promise<void> {
-  await sql`
-    update mirrors set published_version = ${version}, published_at = clock_timestamp(),
-      state = 'publishing', attempts = 0, last_error = null, next_retry_at = null
-    where table_id = ${tableId}::uuid`.execute(tx)
-}
-
-/** Records a failed attempt, and when the next one is due. */
-export async function recordFailure(
+/** Records for each of the tables that all versions up to this one are published. */
+export async function recordPublished(
   tx: Tx,
-  tableId: string,
-  failure: { attempts: number; error: string; delayMs: number },
+  published: readonly { tableId: string; version: number }[],
 ): Promise<void> {
+  if (published.length === 0) return
   await sql`
-    update mirrors set state = 'retrying', attempts = ${failure.attempts},
-      last_error = ${failure.error},
-      next_retry_at = clock_timestamp() + ${failure.delayMs} * interval '1 ms'
-    where table_id = ${tableId}::uuid`.execute(tx)
+    update mirrors m set published_version = p.version, published_at = clock_timestamp(),
+      state = 'publishing', attempts = 0, last_error = null, next_retry_at = null
+    from unnest(
+      ${published.map(({ tableId }) => tableId)}::uuid[],
+      ${published.map(({ version }) => version)}::bigint[]) as p (table_id, version)
+    where m.table_id = p.table_id`.execute(tx)
 }
 
-/** Records that the log holds something that this service did not write. Nothing more is published. */
-export async function recordFork(tx: Tx, tableId: string, error: string): Promise<void> {
+/** An attempt that came to nothing. Without a delay nothing more is published: the log has been forked. */
+export interface MirrorFailure {
+  tableId: string
+  attempts: number
+  error: string
+  delayMs: number | null
+}
+
+/** Records failed attempts, and when the next ones are due. */
+export async function recordFailures(tx: Tx, failures: readonly MirrorFailure[]): Promise<void> {
+  if (failures.length === 0) return
   await sql`
-    update mirrors set state = 'forked', last_error = ${error}, next_retry_at = null
-    where table_id = ${tableId}::uuid`.execute(tx)
+    update mirrors m set
+      state = case when f.delay_ms is null then 'forked' else 'retrying' end,
+      attempts = f.attempts, last_error = f.error,
+      next_retry_at = clock_timestamp() + f.delay_ms * interval '1 ms'
+    from unnest(
+      ${failures.map(({ tableId }) => tableId)}::uuid[],
+      ${failures.map(({ attempts }) => attempts)}::integer[],
+      ${failures.map(({ error }) => error)}::text[],
+      ${failures.map(({ delayMs }) => delayMs)}::double precision[])
+      as f (table_id, attempts, error, delay_ms)
+    where m.table_id = f.table_id`.execute(tx)
 }
 
 /** What waits to be published. */

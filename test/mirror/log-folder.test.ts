@@ -1,7 +1,12 @@
 import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { beginLogFile, openLogFolder, sweepLogFolder } from '../../src/mirror/log-folder.ts'
+import {
+  beginLogFile,
+  openLogFolder,
+  type PendingLogFile,
+  sweepLogFolder,
+} from '../../src/mirror/log-folder.ts'
 
 const first = '00000000000000000000.json'
 
@@ -11,7 +16,7 @@ t.test('a file appears whole, once it is published, with the time of its commit'
   await file.append('{"commitInfo":{}}\n')
   await file.append('{"protocol":{}}\n')
   t.strictSame(await visible(folder), [], 'readers pass over the name it has until then')
-  t.equal(await file.publish(1_795_000_000_123), 'published')
+  t.equal(await publish(file, 1_795_000_000_123), 'published')
   t.strictSame(await readdir(folder), [first])
   t.equal(await readFile(join(folder, first), 'utf8'), '{"commitInfo":{}}\n{"protocol":{}}\n')
   t.equal((await stat(join(folder, first))).mtimeMs, 1_795_000_000_123)
@@ -23,7 +28,7 @@ t.test('a file with the same bytes that is there already is taken as published',
   const { ino } = await stat(join(folder, first))
   const file = await beginLogFile(folder, 0)
   await file.append(text)
-  t.equal(await file.publish(0), 'published')
+  t.equal(await publish(file, 0), 'published')
   t.strictSame(await readdir(folder), [first])
   t.equal((await stat(join(folder, first))).ino, ino)
 })
@@ -41,7 +46,7 @@ for (const [kind, there] of Object.entries(others)) {
     const folder = t.testdir({ [first]: there })
     const file = await beginLogFile(folder, 0)
     await file.append(same)
-    t.equal(await file.publish(0), 'forked')
+    t.equal(await publish(file, 0), 'forked')
     t.strictSame(await readdir(folder), [first])
     t.equal(await readFile(join(folder, first), 'utf8'), there)
   })
@@ -61,10 +66,10 @@ t.test('two publishers of one version never share a half-written file', async (t
   await slow.append('{"commitInfo":{}}\n')
   const fast = await beginLogFile(folder, 0)
   await fast.append('{"commitInfo"')
-  t.equal(await slow.publish(0), 'published')
+  t.equal(await publish(slow, 0), 'published')
   t.equal(await readFile(join(folder, first), 'utf8'), '{"commitInfo":{}}\n')
   await fast.append(':{}}\n')
-  t.equal(await fast.publish(0), 'published')
+  t.equal(await publish(fast, 0), 'published')
   t.equal(await readFile(join(folder, first), 'utf8'), '{"commitInfo":{}}\n')
   t.strictSame(await readdir(folder), [first])
 })
@@ -77,7 +82,7 @@ t.test('a sweep removes what a crash left, and nothing else', async (t) => {
   t.equal((await readdir(folder)).length, 4)
   await sweepLogFolder(folder)
   t.strictSame((await readdir(folder)).sort(), Object.keys(kept).sort())
-  await t.rejects(file.publish(0), { code: 'ENOENT' }, 'whoever lost its file publishes nothing')
+  await t.rejects(publish(file, 0), { code: 'ENOENT' }, 'whoever lost its file publishes nothing')
   t.strictSame((await readdir(folder)).sort(), Object.keys(kept).sort())
 })
 
@@ -115,6 +120,15 @@ t.test('a file in the place of the folder is told, and not removed', async (t) =
   await t.rejects(openLogFolder(join(root, 'table'), [root]), { code: 'EEXIST' })
   t.equal(await readFile(join(root, 'table', '_delta_log'), 'utf8'), 'Dear reader')
 })
+
+async function publish(file: PendingLogFile, inCommitTimestamp: number) {
+  try {
+    await file.seal(inCommitTimestamp)
+    return await file.link()
+  } finally {
+    await file.discard()
+  }
+}
 
 /** What a reader of the log takes notice of. */
 async function visible(folder: string): Promise<string[]> {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { commitFileName } from '../../src/delta/log-files.ts'
-import { publishTable } from '../../src/mirror/publish-table.ts'
+import { publishTables } from '../../src/mirror/publish-tables.ts'
 import { add } from '../support/api.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
 
@@ -22,8 +22,8 @@ t.test('a publisher that is killed halfway', async (t) => {
   const table = await server.makeTable()
   const log = join(server.dataDir, 'tables', table, '_delta_log')
   await commitMany(t, server, table)
-  const publish = () =>
-    publishTable(db, { tableId: table, mirrorRoots: config.mirrorRoots, sweep: true })
+  const job = { tableIds: [table], mirrorRoots: config.mirrorRoots, sweep: true }
+  const publish = async () => (await publishTables(db, job)).get(table)
 
   await t.test('leaves no half file in sight of readers', async (t) => {
     const { child } = spawnPublisher(t, server, table)
@@ -31,16 +31,18 @@ t.test('a publisher that is killed halfway', async (t) => {
     child.kill('SIGKILL')
     await once(child, 'exit')
     const visible = (await names(log)).filter((name) => !name.startsWith('.'))
-    t.strictSame(visible, [commitFileName(0)])
+    t.notOk(visible.includes(commitFileName(1)))
     t.equal((await names(log)).length, 2, 'the half file is still there')
   })
 
   await t.test('is repeated by the next one in bounded memory, and swept up after', async (t) => {
     await freeLock(server)
-    const { child, output } = spawnPublisher(t, server, table, ['--max-old-space-size=64'])
+    const { child, output } = spawnPublisher(t, server, table, {
+      nodeOptions: ['--max-old-space-size=64'],
+    })
     const [code] = await once(child, 'exit')
     t.equal(code, 0, await output.stderr)
-    t.strictSame(JSON.parse(await output.stdout), { kind: 'published', versions: 2, more: false })
+    t.strictSame(JSON.parse(await output.stdout), [{ kind: 'published', versions: 2, more: false }])
     t.strictSame(await names(log), [0, 1].map(commitFileName))
     const { text: lines } = await server.get(`/tables/${table}/commits/1`, ndjson)
     t.equal(lines.split('\n').length, manyActions + 2)
@@ -65,6 +67,71 @@ t.test('a publisher that is killed halfway', async (t) => {
   })
 })
 
+/** The calls to the file system before which a publisher of 5 and 3 versions is killed. */
+const steps: Record<string, number[]> = {
+  open: [1, 2, 8, 9, 10],
+  writeFile: [1, 5, 8],
+  utimes: [1, 8],
+  sync: [1, 4, 8, 9, 10],
+  link: [1, 2, 5, 8],
+  rm: [1, 8],
+}
+
+t.test('a publisher of two tables that is killed', async (t) => {
+  const server = await startTestServer(t, {}, { mirror: false })
+  const job = { mirrorRoots: server.config.mirrorRoots, sweep: true }
+  for (const [step, counts] of Object.entries(steps)) {
+    for (const count of counts) {
+      await t.test(`before ${step} ${count}`, async (t) => {
+        const tables = [await tableWith(server, 4), await tableWith(server, 2)]
+        const { child } = spawnPublisher(t, server, tables.join(','), { step: [step, count] })
+        const [, signal] = await once(child, 'exit')
+        t.equal(signal, 'SIGKILL')
+        await freeLock(server)
+        const before = await Promise.all(tables.map((table) => visibleFiles(t, server, table)))
+        const results = await publishTables(server.db, { ...job, tableIds: tables })
+        t.match([...results.values()], [{ versions: 5 }, { versions: 3 }], 'nothing was recorded')
+        for (const [index, table] of tables.entries()) {
+          const after = await visibleFiles(t, server, table)
+          const kept = after.slice(0, before[index]?.length)
+          t.strictSame(kept, before[index], 'what a reader has seen stays the very file')
+          t.strictSame(
+            await names(logOf(server, table)),
+            after.map(({ name }) => name),
+            'nothing else is left',
+          )
+        }
+      })
+    }
+  }
+})
+
+async function tableWith(server: TestServer, commits: number): Promise<string> {
+  const table = await server.makeTable()
+  for (let index = 0; index < commits; index += 1) {
+    await server.commit(table, { actions: [add(`file-${index}`)] })
+  }
+  return table
+}
+
+/** The files that a reader sees, which must be the first versions, each whole. */
+async function visibleFiles(t: Test, server: TestServer, table: string) {
+  const log = logOf(server, table)
+  const visible = (await names(log)).filter((name) => !name.startsWith('.'))
+  const files = []
+  for (const [version, name] of visible.entries()) {
+    t.equal(name, commitFileName(version))
+    const { text: lines } = await server.get(`/tables/${table}/commits/${version}`, ndjson)
+    t.equal(await readFile(join(log, name), 'utf8'), lines)
+    files.push({ name, inode: (await stat(join(log, name))).ino })
+  }
+  return files
+}
+
+function logOf(server: TestServer, table: string): string {
+  return join(server.dataDir, 'tables', table, '_delta_log')
+}
+
 async function commitMany(t: Test, server: TestServer, table: string): Promise<void> {
   const lines = Array.from({ length: manyActions }, (_, index) =>
     JSON.stringify(add(`part-${index}`, { tags: { filler: 'x'.repeat(400) } })),
@@ -76,8 +143,15 @@ async function commitMany(t: Test, server: TestServer, table: string): Promise<v
   t.equal(answer.status, 201, answer.text)
 }
 
-function spawnPublisher(t: Test, server: TestServer, table: string, nodeOptions: string[] = []) {
-  const args = [script, server.database.url, table, join(server.dataDir, 'tables')]
+/** Starts a publisher of tables; `step` is the call to the file system before which it is killed. */
+function spawnPublisher(
+  t: Test,
+  server: TestServer,
+  tables: string,
+  { nodeOptions = [], step = [] }: { nodeOptions?: string[]; step?: (string | number)[] } = {},
+) {
+  const root = join(server.dataDir, 'tables')
+  const args = [script, server.database.url, tables, root, ...step.map(String)]
   const child = spawn(process.execPath, [...nodeOptions, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -85,11 +159,12 @@ function spawnPublisher(t: Test, server: TestServer, table: string, nodeOptions:
   return { child, output: { stdout: text(child.stdout), stderr: text(child.stderr) } }
 }
 
-/** Waits until PostgreSQL has noticed that the killed publisher is gone. */
+/** Waits until PostgreSQL has noticed that the killed publisher is gone, and no mirror is locked. */
 async function freeLock({ db }: TestServer): Promise<void> {
   for (;;) {
-    const { rows } = await sql`select from mirrors for update skip locked`.execute(db)
-    if (rows.length > 0) return
+    const { rows: all } = await sql`select from mirrors`.execute(db)
+    const { rows: free } = await sql`select from mirrors for update skip locked`.execute(db)
+    if (free.length === all.length) return
     await sleep(10)
   }
 }

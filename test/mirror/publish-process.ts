@@ -1,10 +1,32 @@
+import fs from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
 import { createDb } from '../../src/database/connect.ts'
-import { publishTable } from '../../src/mirror/publish-table.ts'
+import { publishTables } from '../../src/mirror/publish-tables.ts'
 import { poolOf } from '../support/postgres.ts'
 
-// Publishes a table once, as a process that can be killed; tells the result on its standard output.
+// Publishes tables once, as a process that can be killed; tells the results on its standard output. As `step` it takes
+// a call to the file system and a number: it is killed right before the call of that number.
 
-const [connectionString = '', tableId = '', root = ''] = process.argv.slice(2)
+const [connectionString = '', tableIds = '', root = '', step = '', count = '0'] =
+  process.argv.slice(2)
+type Calls = Record<string, (...args: unknown[]) => unknown>
+const handle = await fs.open(import.meta.filename)
+const owners = [fs, Object.getPrototypeOf(handle)] as unknown as Calls[]
+await handle.close()
+
+let left = Number(count)
+for (const calls of owners) {
+  const call = calls[step]
+  if (call === undefined) continue
+  calls[step] = function (this: unknown, ...args: unknown[]) {
+    left -= 1
+    if (left === 0) process.kill(process.pid, 'SIGKILL')
+    return call.apply(this, args)
+  }
+}
+syncBuiltinESMExports()
+
 const db = createDb(poolOf({ connectionString }, { max: 1 }))
-console.log(JSON.stringify(await publishTable(db, { tableId, mirrorRoots: [root], sweep: true })))
+const job = { tableIds: tableIds.split(','), mirrorRoots: [root], sweep: true }
+console.log(JSON.stringify([...(await publishTables(db, job)).values()]))
 await db.destroy()

@@ -1,9 +1,10 @@
+import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { commitFileName } from '../../src/delta/log-files.ts'
-import { publishTable } from '../../src/mirror/publish-table.ts'
+import { publishTables } from '../../src/mirror/publish-tables.ts'
 import { readLog, readTableEnd } from '../faults/table-end.ts'
 import { add } from '../support/api.ts'
 import { startTestServer } from '../support/server.ts'
@@ -113,6 +114,63 @@ t.test('when the database goes away before the record, the same files are met ag
   t.equal((await stat(join(log, commitFileName(3)))).ino, ino, 'the files were not replaced')
 })
 
+t.test("tables are published together, and what is wrong with one is no other's", async (t) => {
+  const server = await startTestServer(t, {}, { mirror: false })
+  const { db, config, dataDir } = server
+  const log = (table: string) => join(dataDir, 'tables', table, '_delta_log')
+  const tables = []
+  for (let number = 0; number < 5; number += 1) tables.push(await server.makeTable())
+  const [first, second, failing, forked, large] = tables as [string, string, string, string, string]
+  for (const table of tables) {
+    for (const file of ['a', 'b', 'c']) await server.commit(table, { actions: [add(file)] })
+  }
+  const many = Array.from({ length: 600 }, (_, index) => add(`file-${index}`))
+  await server.commit(large, { actions: many })
+  await mkdir(join(log(failing), commitFileName(2)), { recursive: true })
+  await mkdir(log(forked), { recursive: true })
+  await writeFile(join(log(forked), commitFileName(1)), 'foreign\n')
+  const job = { mirrorRoots: config.mirrorRoots, sweep: true }
+  const results = await publishTables(db, { ...job, tableIds: [...tables, randomUUID()] })
+  t.match(
+    [...results.values()],
+    [
+      { kind: 'published', versions: 4, more: false },
+      { kind: 'published', versions: 4, more: false },
+      { kind: 'failed', error: /EISDIR/ },
+      { kind: 'forked', error: /^Version 1/ },
+      { kind: 'published', versions: 4, more: true },
+      { kind: 'idle' },
+    ],
+  )
+  const published = async (table: string) =>
+    (await server.get(`/tables/${table}/mirror`)).body.publishedVersion
+  t.strictSame(await Promise.all(tables.map(published)), [3, 3, 1, 0, 3])
+  await server.commit(first, { actions: [add('d')] })
+  const again = await publishTables(db, { ...job, tableIds: [first, large] })
+  t.strictSame(
+    [...again.values()],
+    [
+      { kind: 'published', versions: 1, more: false },
+      { kind: 'published', versions: 1, more: false },
+    ],
+  )
+  await server.commit(second, { actions: [add('d')] })
+  const tooMany = Array.from({ length: 1500 }, (_, index) => add(`next-${index}`))
+  await server.commit(large, { actions: tooMany })
+  const third = await publishTables(db, { ...job, tableIds: [second, large] })
+  t.strictSame(third.get(second), { kind: 'published', versions: 1, more: false })
+  t.strictSame(third.get(large), { kind: 'published', versions: 0, more: true })
+  const alone = await publishTables(db, { ...job, tableIds: [large] })
+  t.strictSame(alone.get(large), { kind: 'published', versions: 1, more: false })
+  for (const table of [first, second, large]) {
+    const { commits } = await readTableEnd(server, table)
+    t.strictSame(
+      [...(await readLog(log(table)))],
+      commits.map(({ version, lines }) => [commitFileName(version), lines]),
+    )
+  }
+})
+
 /** A table with so many commits of which none is published, and the way to publish it. */
 async function unpublishedTable(t: Test, commits: number) {
   const server = await startTestServer(t, {}, { mirror: false })
@@ -123,11 +181,15 @@ async function unpublishedTable(t: Test, commits: number) {
   )
   const refused = (await Promise.all(proposals)).filter(({ status }) => status !== 201)
   t.strictSame(refused, [])
-  const job = { tableId: table, mirrorRoots: config.mirrorRoots, sweep: true }
+  const job = { tableIds: [table], mirrorRoots: config.mirrorRoots, sweep: true }
   return {
     server,
     table,
-    publish: () => publishTable(db, job),
+    publish: async () => {
+      const result = (await publishTables(db, job)).get(table)
+      if (result === undefined) throw new Error('a table was published without a result')
+      return result
+    },
     log: join(dataDir, 'tables', table, '_delta_log'),
     /** Sees that the next attempt is to come, then has its time come. */
     async makeDue(t: Test, nextRetryAt: string) {

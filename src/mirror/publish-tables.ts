@@ -1,0 +1,161 @@
+import { beforeVersion, type LogLine, listLogLines, listLogs } from '../commits/log-lines.ts'
+import type { Db, Tx } from '../database/connect.ts'
+import { inTransaction } from '../database/transaction.ts'
+import { openLogFolder, sweepLogFolder } from './log-folder.ts'
+import { ForkError, openLogWriter } from './log-writer.ts'
+import {
+  type LockedMirror,
+  lockMirrors,
+  type MirrorFailure,
+  recordFailures,
+  recordPublished,
+} from './queries.ts'
+import { retryDelayMs } from './rules.ts'
+
+/**
+ * What came of an attempt to publish a table. With `more` there are further versions; when none was published
+ * then, the next is too large to be published together with other tables.
+ */
+export type Published =
+  | { kind: 'idle' }
+  | { kind: 'published'; versions: number; more: boolean }
+  | { kind: 'forked' | 'failed'; error: string }
+
+/** What tables that are published together have at most: versions, lines at once, and files open at once. */
+const roundMax = { versions: 500, lines: 2000, files: 128 }
+
+/** Tables to publish, and where to. */
+export interface PublishJob {
+  tableIds: readonly string[]
+  mirrorRoots: readonly string[]
+  /** Whether to look for what publishers left that were stopped halfway. Reads the whole folder. */
+  sweep: boolean
+}
+
+/** A table's share in a round. */
+interface Share {
+  job: PublishJob
+  mirror: LockedMirror
+  /** The first lines that wait. */
+  lines: readonly LogLine[]
+  to: number
+  linesMax: number
+  filesMax: number
+  /** A table by itself is published whatever the size of its versions. */
+  isOnly: boolean
+}
+
+/** How far a table came. */
+interface Progress {
+  published: number
+  failure?: Error | undefined
+}
+
+/**
+ * Publishes the next versions of tables to their `_delta_log`, each in order, and records all in one transaction. A
+ * file is there before it is recorded as published; after a crash in between it is met again and found to be the
+ * same. What fails at one table is no other's. Answers what came of each.
+ */
+export function publishTables(db: Db, job: PublishJob): Promise<Map<string, Published>> {
+  return inTransaction(db, async (tx) => {
+    const mirrors = await lockMirrors(tx, job.tableIds)
+    const shares = await shareOut(tx, job, mirrors)
+    const ends = await Promise.all(
+      shares.map(async (share) => ({ ...share, ...(await publishVersions(tx, share)) })),
+    )
+    const advanced = ends.filter(({ mirror, published }) => published > mirror.publishedVersion)
+    await recordPublished(
+      tx,
+      advanced.map(({ mirror, published }) => ({ tableId: mirror.tableId, version: published })),
+    )
+    await recordFailures(tx, ends.flatMap(toFailure))
+    const results = new Map<string, Published>(job.tableIds.map((id) => [id, { kind: 'idle' }]))
+    for (const end of ends) results.set(end.mirror.tableId, toResult(end))
+    return results
+  })
+}
+
+/** Reads the first lines of all tables in one statement. */
+async function shareOut(
+  tx: Tx,
+  job: PublishJob,
+  mirrors: readonly LockedMirror[],
+): Promise<Share[]> {
+  if (mirrors.length === 0) return []
+  const part = (max: number) => Math.ceil(max / mirrors.length)
+  const ranges = mirrors.map(({ tableId, version, publishedVersion }) => ({
+    tableId,
+    after: beforeVersion(publishedVersion + 1),
+    to: Math.min(version, publishedVersion + part(roundMax.versions)),
+  }))
+  const linesMax = part(roundMax.lines)
+  const logs = await listLogs(tx, ranges, linesMax)
+  return mirrors.map((mirror, index) => ({
+    job,
+    mirror,
+    lines: logs.get(mirror.tableId) ?? [],
+    to: ranges[index]?.to ?? mirror.version,
+    linesMax,
+    filesMax: part(roundMax.files),
+    isOnly: mirrors.length === 1,
+  }))
+}
+
+/** Writes files until all are there or one fails, and tells how far it came. Errors of the database are thrown. */
+async function publishVersions(tx: Tx, share: Share): Promise<Progress> {
+  const { job, mirror, to, linesMax, filesMax } = share
+  const { tableId, publishedVersion } = mirror
+  const folder = await attempt(async () => {
+    const path = await openLogFolder(mirror.location, job.mirrorRoots)
+    if (job.sweep) await sweepLogFolder(path)
+    return path
+  })
+  if (folder instanceof Error) return { published: publishedVersion, failure: folder }
+  await using writer = openLogWriter(folder, filesMax)
+  let lines = share.isOnly ? share.lines : wholeVersions(share)
+  let failure = await attemptVoid(() => writer.write(lines))
+  while (lines.length === linesMax && failure === undefined) {
+    const after = lines.at(-1) ?? beforeVersion(publishedVersion + 1)
+    lines = await listLogLines(tx, { tableId, after, to }, linesMax)
+    failure = await attemptVoid(() => writer.write(lines))
+  }
+  failure ??= await attemptVoid(writer.finish)
+  const synced = await attempt(writer.sync)
+  if (synced instanceof Error) return { published: publishedVersion, failure: failure ?? synced }
+  return { published: synced ?? publishedVersion, failure }
+}
+
+/** The lines without those of the last version, when there may be more of them. */
+function wholeVersions({ lines, linesMax }: Share): readonly LogLine[] {
+  if (lines.length < linesMax) return lines
+  const last = lines.at(-1)?.version
+  return lines.filter(({ version }) => version !== last)
+}
+
+function toResult({ mirror, published, failure }: Share & Progress): Published {
+  if (failure !== undefined) {
+    return { kind: failure instanceof ForkError ? 'forked' : 'failed', error: failure.message }
+  }
+  const versions = published - mirror.publishedVersion
+  return { kind: 'published', versions, more: published < mirror.version }
+}
+
+function toFailure({ mirror, failure }: Share & Progress): MirrorFailure[] {
+  if (failure === undefined) return []
+  const attempts = mirror.attempts + 1
+  const delayMs = failure instanceof ForkError ? null : retryDelayMs(attempts)
+  return [{ tableId: mirror.tableId, attempts, error: failure.message, delayMs }]
+}
+
+async function attempt<Result>(work: () => Promise<Result>): Promise<Result | Error> {
+  try {
+    return await work()
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error))
+  }
+}
+
+async function attemptVoid(work: () => Promise<void>): Promise<Error | undefined> {
+  const result = await attempt(work)
+  return result instanceof Error ? result : undefined
+}
