@@ -1,6 +1,7 @@
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import { changeRoutes } from './changes/routes.ts'
 import { type CommitRoutesContext, commitRoutes } from './commits/routes.ts'
+import { type WatchRoutesContext, watchRoutes } from './commits/watch-routes.ts'
 import type { Config } from './config.ts'
 import { installBodies } from './http/body.ts'
 import { connectionOptions, installConnections } from './http/connections.ts'
@@ -13,6 +14,7 @@ import { answerBadAddress, installProblems } from './http/problem-rendering.ts'
 import { installReadPreference } from './http/read-preference.ts'
 import { installRequestLog, requestIdOf } from './http/request-log.ts'
 import { namedSchemas } from './http/schema.ts'
+import { installEventStreams } from './http/server-sent-events.ts'
 import { installStrictQueries, strictBodies } from './http/validation.ts'
 import { maintenanceRoutes } from './maintenance/routes.ts'
 import type { MaintenanceContext } from './maintenance/start-operation.ts'
@@ -26,6 +28,7 @@ import { tableRoutes } from './tables/routes.ts'
 export interface Services
   extends CatalogContext,
     CommitRoutesContext,
+    WatchRoutesContext,
     MaintenanceContext,
     ScanRoutesContext,
     SnapshotRoutesContext {
@@ -35,7 +38,7 @@ export interface Services
 }
 
 export interface AppOptions {
-  config: Pick<Config, 'bodyBytesMax' | 'requestMsMax'>
+  config: Pick<Config, 'bodyBytesMax' | 'requestMsMax' | 'watchBlockedMsMax'>
   services: Services
   log: FastifyBaseLogger
 }
@@ -55,6 +58,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
     return503OnClosing: false,
   })
   installDrain(app)
+  const eventStreams = installEventStreams(app, { blockedMsMax: config.watchBlockedMsMax })
   installRequestLog(app)
   installConnections(app)
   installProblems(app)
@@ -69,6 +73,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   installService(app, services.checks)
   app.register(tableRoutes, services)
   app.register(commitRoutes, services)
+  app.register(watchRoutes, { ...services, eventStreams })
   app.register(snapshotRoutes, services)
   app.register(scanRoutes, services)
   app.register(changeRoutes, services)

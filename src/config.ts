@@ -67,6 +67,9 @@ export const ConfigSchema = Type.Object({
     128 * 1024 * 1024,
     'Memory for what scans keep of files at most; larger tables are read for each scan.',
   ),
+  WATCHERS_MAX: count(10_000, 'Streams of events that are open at most; more get 429.'),
+  WATCH_POLL_MS: wait(500, 'Time between two looks for commits of other servers to be watched.'),
+  WATCH_BLOCKED_MS_MAX: wait(60_000, 'Time for which a stream may wait for its reader at most.'),
   REQUEST_MS_MAX: wait(120_000, 'Time in which a request must have arrived whole.'),
   SHUTDOWN_MS_MAX: wait(30_000, 'Time that requests under way get to finish at a stop.'),
 })
@@ -93,6 +96,9 @@ export interface Config {
   readonly idempotencyRetentionMs: number
   readonly exportStallMsMax: number
   readonly scanCacheBytesMax: number
+  readonly watchersMax: number
+  readonly watchPollMs: number
+  readonly watchBlockedMsMax: number
   readonly requestMsMax: number
   readonly shutdownMsMax: number
 }
@@ -151,6 +157,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     idempotencyRetentionMs: values.IDEMPOTENCY_RETENTION_MS,
     exportStallMsMax: values.EXPORT_STALL_MS_MAX,
     scanCacheBytesMax: values.SCAN_CACHE_BYTES_MAX,
+    watchersMax: values.WATCHERS_MAX,
+    watchPollMs: values.WATCH_POLL_MS,
+    watchBlockedMsMax: values.WATCH_BLOCKED_MS_MAX,
     requestMsMax: values.REQUEST_MS_MAX,
     shutdownMsMax: values.SHUTDOWN_MS_MAX,
   })

@@ -53,6 +53,7 @@ export async function startServer(
   const sweeper = startSweeper({ db, retentionMs, log })
   started.defer(sweeper.stop)
   const services = createServices(config, { pool, copyPool, db, publisher, log })
+  started.defer(services.commitWatch.stop)
   started.defer(services.committer.idle)
   started.defer(services.maintenance.stop)
   const app = await buildApp({ config, services, log })

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { Services } from './app.ts'
 import { createCommitter } from './commits/committer.ts'
+import { createCommitWatch } from './commits/watch.ts'
 import type { Config } from './config.ts'
 import type { Db, Pool } from './database/connect.ts'
 import { listPendingMigrations } from './database/migrate.ts'
@@ -27,6 +28,12 @@ export function createServices(
   { pool, copyPool, db, publisher, log }: Ground,
 ): Services & { maintenance: Maintenance } {
   const metrics = createMetrics()
+  const commitWatch = createCommitWatch({
+    db,
+    pollMs: config.watchPollMs,
+    watchersMax: config.watchersMax,
+    log,
+  })
   const committer = createCommitter({
     pool,
     batchesMax: config.batchesMax,
@@ -38,6 +45,7 @@ export function createServices(
       metrics.batchUnits.observe(unitSeconds.length)
       for (const one of unitSeconds) metrics.commitSeconds.observe(one)
       publisher.wake(changedTables)
+      commitWatch.wake(changedTables)
     },
   })
   return {
@@ -46,6 +54,7 @@ export function createServices(
     openExport: createExports(copyPool, config.exportStallMsMax),
     fileCache: createFileCache({ db, copyPool, bytesMax: config.scanCacheBytesMax }),
     committer,
+    commitWatch,
     maintenance: createMaintenance({ db, retentionMs: config.idempotencyRetentionMs, log }),
     metrics,
     actionsMax: config.actionsMax,
@@ -58,6 +67,7 @@ export function createServices(
       commits: committer.counts,
       pool: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
       mirror: publisher.behind,
+      watchers: commitWatch.watchers,
     },
   }
 }

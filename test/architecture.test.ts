@@ -31,7 +31,7 @@ async function readImports(): Promise<{ files: string[]; imports: Import[] }> {
 const { files, imports } = await readImports()
 
 const folderOf = (path: string) => (path.includes('/') ? (path.split('/')[0] ?? '') : '')
-const isRoutes = (path: string) => path.endsWith('/routes.ts')
+const isRoutes = (path: string) => /[/-]routes\.ts$/.test(path)
 const isPure = (path: string) =>
   folderOf(path) === 'delta' ||
   /\/(rules|judge|append|ledger|reads|touched|row-ids|rows|unit|lanes|gathering|rounds)\.ts$/.test(

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import type { Db } from '../database/connect.ts'
 import { Problem } from '../problems.ts'
 import type { CommitRow } from './rows.ts'
@@ -38,6 +39,30 @@ export function listCommits(
     .where('version', '<=', to)
     .orderBy('version', 'desc')
     .limit(limit)
+    .execute()
+}
+
+/**
+ * The commits behind version `after`, oldest first: at most `limit`, and only as many as have a commitInfo of
+ * `bytesMax` together; but always the first.
+ */
+export function listCommitsAfter(
+  db: Db,
+  tableId: string,
+  { after, limit, bytesMax }: { after: number; limit: number; bytesMax: number },
+): Promise<StoredCommit[]> {
+  // Versions have no gap, so that many of them are that many commits.
+  const next = selectCommits(db, tableId)
+    .select(
+      sql<number>`sum(octet_length(commit_info::text)) over (order by version)`.as('bytesSoFar'),
+    )
+    .where('version', '>', after)
+    .where('version', '<=', after + limit)
+  return db
+    .selectFrom(next.as('next'))
+    .selectAll()
+    .where((eb) => eb.or([eb('bytesSoFar', '<=', bytesMax), eb('version', '=', after + 1)]))
+    .orderBy('version')
     .execute()
 }
 

@@ -259,6 +259,32 @@ export const CommitList = define(
   Type.Object({ items: Type.Array(CommitSummary), nextCursor: Type.Optional(Type.String()) }),
 )
 
+export const WatchQuery = strictObject({
+  fromVersion: Type.Optional(
+    Version('The first version to send. Without it and Last-Event-ID: the next that is committed.'),
+  ),
+})
+
+export const WatchHeaders = Type.Object({
+  'last-event-id': Type.Optional(
+    Version(
+      'The last version that was received: those behind it are sent. Goes before fromVersion.',
+    ),
+  ),
+})
+
+/** A stream as a watcher sees it. */
+export const exampleEvents = `retry: 1000
+
+event: commit
+id: 1
+data: {"version":1,"inCommitTimestamp":1795167835804,"committedAt":"2026-11-20T08:30:35.804Z","operation":"WRITE","numAddedFiles":1,"numRemovedFiles":0,"numAddedBytes":1024,"numRemovedBytes":0,"commitInfo":{"inCommitTimestamp":1795167835804,"timestamp":1795167835804,"operation":"WRITE","isBlindAppend":true,"engineInfo":"Deltaworks"}}
+
+event: dropped
+data: {"tableId":"984fd80b-325d-484e-b9f9-5e5e38b92a24","droppedAt":"2026-11-20T09:00:00.000Z"}
+
+`
+
 export const Commit = define(
   'Commit',
   Type.Object(

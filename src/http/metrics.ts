@@ -16,6 +16,7 @@ export interface Gauges {
   commits: () => { waiting: number; inFlight: number }
   pool: () => { total: number; idle: number; waiting: number }
   mirror: () => { tables: number; lagMs: number }
+  watchers: () => number
 }
 
 const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -47,7 +48,7 @@ export function createMetrics(): Metrics {
   }
 }
 
-function registerGauges(registry: Registry, { commits, pool, mirror }: Gauges): void {
+function registerGauges(registry: Registry, { commits, pool, mirror, watchers }: Gauges): void {
   const registers = [registry]
   const gauge = (name: string, help: string, read: () => number) =>
     new Gauge({
@@ -60,6 +61,7 @@ function registerGauges(registry: Registry, { commits, pool, mirror }: Gauges): 
     })
   gauge('commit_queue_units', 'Units of work that wait for their batch.', () => commits().waiting)
   gauge('commit_in_flight_units', 'Units of work in batches in flight.', () => commits().inFlight)
+  gauge('watchers', 'Streams of events that are open.', watchers)
   gauge('mirror_tables_behind', 'Tables with commits not yet published.', () => mirror().tables)
   gauge(
     'mirror_lag_seconds',

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import Type from 'typebox'
+import Type, { type TObject } from 'typebox'
 import { invalidRequest } from './faults.ts'
 
 /** What the headers of a read may say, and how that is told to one who has said something else. */
@@ -40,7 +40,8 @@ const ReadHeaders = Type.Object(
 export function installReadPreference(app: FastifyInstance): void {
   app.addHook('onRoute', ({ method, schema }) => {
     if (method !== 'GET' || schema === undefined || schema.tags?.includes('service')) return
-    schema.headers ??= ReadHeaders
+    const own = schema.headers as TObject | undefined
+    schema.headers = Type.Object({ ...ReadHeaders.properties, ...own?.properties })
   })
   app.addHook('onRequest', async (request) => {
     if (request.method !== 'GET' && request.method !== 'HEAD') return

@@ -41,7 +41,8 @@ export const ProblemDocument = define(
   ),
 )
 
-const requestId = { 'X-Request-Id': Type.String({ description: 'The id of the request.' }) }
+/** The header of every answer. */
+export const requestId = { 'X-Request-Id': Type.String({ description: 'The id of the request.' }) }
 
 /** The header of an answer that made something. */
 export const locationHeader = { Location: Type.String({ description: 'Where it can be read.' }) }

@@ -68,6 +68,18 @@ export async function findNameInAnyCase(db: Db, name: string): Promise<string | 
   return row?.name
 }
 
+/** How far tables have come, of those that there are. */
+export function listProgress(
+  db: Db,
+  ids: readonly string[],
+): Promise<{ id: string; version: number; droppedAt: string | null }[]> {
+  return db
+    .selectFrom('tables')
+    .select(['id', 'version', 'dropped_at as droppedAt'])
+    .where(sql<boolean>`id = any(${ids}::uuid[])`)
+    .execute()
+}
+
 /** Tables by name, then id, from behind `after`. */
 export function listTables(
   db: Db,

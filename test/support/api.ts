@@ -43,7 +43,7 @@ export function createApi(address: string): Api {
       headers: { ...(json !== undefined && { 'content-type': 'application/json' }), ...headers },
       ...(body !== undefined && { body }),
     })
-    const text = await response.text()
+    const text = await readText(response)
     const isJson = /[/+]json/.test(response.headers.get('content-type') ?? '')
     return {
       status: response.status,
@@ -79,6 +79,13 @@ export function createApi(address: string): Api {
       throw new Error('the table was not published within 20 s')
     },
   }
+}
+
+/** The body; of a stream of events, which has no end, what it says at first. */
+async function readText(response: Response): Promise<string> {
+  if (response.headers.get('content-type') !== 'text/event-stream') return response.text()
+  for await (const chunk of response.body ?? []) return Buffer.from(chunk).toString('utf8')
+  return ''
 }
 
 /** An add action of an unpartitioned table. */

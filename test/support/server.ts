@@ -53,6 +53,7 @@ export async function startTestServer(
   t.teardown(() => publisher.stop())
   const services = createServices(config, { pool, copyPool, db, publisher, log })
   t.teardown(() => services.maintenance.stop())
+  t.teardown(() => services.commitWatch.stop())
   const app = await buildApp({ config, services, log })
   t.teardown(() => app.close())
   const address = await app.listen({ host: config.host, port: 0 })
