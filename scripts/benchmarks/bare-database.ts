@@ -58,6 +58,35 @@ commit;
 `
 }
 
+/** Gives the first of `bare_tables` a live file for each of `writers`, numbered from 1 in `size`. */
+export async function createBareFiles(database: BareDatabase, writers: number): Promise<void> {
+  await database.run(`
+    insert into bare_files (table_id, added_version, added_position, path, size, num_records, add)
+    select id, 0, n, 'part-' || n, n, 1, '{}' from bare_tables, generate_series(1, ${writers}) n
+    where number = 1;
+    analyze bare_files;`)
+}
+
+/** The bare statements of a commit that rewrites a file: lock, insert commit, end file, insert file, move the head. */
+export function bareRewrite(writers: number): string {
+  const add = JSON.stringify({ add: addOf('part-0') }).replaceAll('":', '": ')
+  return `
+\\set writer :client_id + 1
+begin;
+select id, version from bare_tables where number = 1 for update \\gset
+insert into bare_commits (table_id, version, in_commit_timestamp, operation, num_added_files,
+  num_removed_files, num_added_bytes, num_removed_bytes, num_files, size_in_bytes, num_records,
+  num_files_without_records, commit_info)
+values (:id, :version + 1, :version + 1, 'UPDATE', 1, 1, 1, 1, ${writers}, 1, 1, 0, '{"commitInfo":{"operation":"UPDATE"}}');
+update bare_files set removed_version = :version + 1, removed_position = 1, remove = '{}'
+where table_id = :id and path = 'part-' || :writer and removed_version is null;
+insert into bare_files (table_id, added_version, added_position, path, size, num_records, add)
+values (:id, :version + 1, 2, 'part-' || :writer, :writer, 1, '${add}');
+update bare_tables set version = version + 1 where number = 1;
+commit;
+`
+}
+
 /** An add as the benchmarks commit it. */
 export function addOf(path: string) {
   return {

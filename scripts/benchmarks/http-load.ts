@@ -8,6 +8,13 @@ export interface Load {
   milliseconds: number
   /** The next request of a connection: its path and JSON body. */
   request: (connection: number, count: number) => { path: string; body: string } | undefined
+  /** Takes each answer. Without it an answer other than 201 is an error. */
+  answered?: (connection: number, answer: WireAnswer) => void
+}
+
+export interface WireAnswer {
+  status: number
+  body: string
 }
 
 export interface LoadResult {
@@ -17,8 +24,7 @@ export interface LoadResult {
 }
 
 /**
- * Runs a load and measures it. The client is as thin as can be, for it shares the machine with what it measures;
- * an answer other than 201 is an error.
+ * Runs a load and measures it. The client is as thin as can be, for it shares the machine with what it measures.
  */
 export async function runLoad(load: Load): Promise<LoadResult> {
   const { hostname, port } = new URL(load.address)
@@ -32,8 +38,10 @@ export async function runLoad(load: Load): Promise<LoadResult> {
         const request = load.request(connection, count)
         if (request === undefined) break
         const sent = performance.now()
-        await wire.post(request.path, request.body)
+        const answer = await wire.post(request.path, request.body)
         own.push(performance.now() - sent)
+        if (load.answered !== undefined) load.answered(connection, answer)
+        else if (answer.status !== 201) throw new Error(answer.body)
       }
       wire.close()
       return own
@@ -47,7 +55,7 @@ export async function runLoad(load: Load): Promise<LoadResult> {
 }
 
 interface Wire {
-  post: (path: string, body: string) => Promise<void>
+  post: (path: string, body: string) => Promise<WireAnswer>
   close: () => void
 }
 
@@ -57,7 +65,7 @@ async function openWire(host: string, port: number): Promise<Wire> {
     socket.once('connect', resolve)
     socket.once('error', reject)
   })
-  let waiting: { resolve: () => void; reject: (error: Error) => void } | undefined
+  let waiting: PromiseWithResolvers<WireAnswer> | undefined
   let received = ''
   socket.setEncoding('latin1')
   socket.on('error', (error) => waiting?.reject(error))
@@ -67,19 +75,18 @@ async function openWire(host: string, port: number): Promise<Wire> {
     if (headEnd === -1) return
     const length = Number(/content-length: (\d+)/i.exec(received)?.[1])
     if (received.length < headEnd + 4 + length) return
-    const answer = received
+    const answer = { status: Number(received.slice(9, 12)), body: received.slice(headEnd + 4) }
     received = ''
-    if (answer.startsWith('HTTP/1.1 201')) waiting?.resolve()
-    else waiting?.reject(new Error(answer))
+    waiting?.resolve(answer)
   })
   return {
-    post: (path, body) =>
-      new Promise((resolve, reject) => {
-        waiting = { resolve, reject }
-        socket.write(
-          `POST ${path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-        )
-      }),
+    post(path, body) {
+      waiting = Promise.withResolvers()
+      socket.write(
+        `POST ${path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+      )
+      return waiting.promise
+    },
     close: () => socket.destroy(),
   }
 }

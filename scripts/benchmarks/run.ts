@@ -10,8 +10,14 @@ import { startServerProcess } from '../support/server-process.ts'
 import { openBareDatabase } from './bare-database.ts'
 import type { Benchmark, Ground } from './benchmark.ts'
 import { hotTable, manyTables } from './commits.ts'
+import { contention } from './contention.ts'
 
-const benchmarks: Record<string, Benchmark> = { 'hot-table': hotTable, 'many-tables': manyTables }
+// biome-ignore lint/suspicious/noExplicitAny: each benchmark prepares what it needs
+const benchmarks: Record<string, Benchmark<any>> = {
+  'hot-table': hotTable,
+  'many-tables': manyTables,
+  contention,
+}
 
 const { values, positionals } = parseArgs({
   options: { json: { type: 'boolean' }, rounds: { type: 'string', default: '3' } },
@@ -56,7 +62,7 @@ try {
   await rm(dataDir, { recursive: true, force: true })
 }
 
-async function measure(benchmark: Benchmark, ground: Ground, count: number) {
+async function measure<Prepared>(benchmark: Benchmark<Prepared>, ground: Ground, count: number) {
   const prepared = await benchmark.prepare(ground)
   const rounds: Record<string, number>[] = []
   for (let number = 0; number < count; number += 1) {
