@@ -43,7 +43,8 @@ function commits(tables: number, bar: string): Benchmark {
   }
 }
 
-async function makeTables({ call, run }: Ground, count: number): Promise<string[]> {
+/** Makes as many tables and answers their ids. */
+export async function makeTables({ call, run }: Ground, count: number): Promise<string[]> {
   const ids: string[] = []
   for (let number = 0; number < count; number += 1) {
     const { id } = await call('POST', '/tables', {

@@ -11,12 +11,14 @@ import { openBareDatabase } from './bare-database.ts'
 import type { Benchmark, Ground } from './benchmark.ts'
 import { hotTable, manyTables } from './commits.ts'
 import { contention } from './contention.ts'
+import { growth } from './growth.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: each benchmark prepares what it needs
 const benchmarks: Record<string, Benchmark<any>> = {
   'hot-table': hotTable,
   'many-tables': manyTables,
   contention,
+  growth,
 }
 
 const { values, positionals } = parseArgs({

@@ -16,6 +16,8 @@ export interface WinnersWanted {
 
 /** The actions of winners that one batch reads at most. */
 export const winnerActionsMax = 200_000
+/** One more, which tells that they are too many. */
+const rowsMax = winnerActionsMax + 1
 
 interface WinnerLine {
   tableId: string
@@ -42,22 +44,30 @@ export async function listWinners(
   const [commits, lines] = await Promise.all([
     sql<CommitRow>`
       select ${commitColumns}
-      from ${from} join commits c on c.table_id = w.table_id and c.version > w.after
+      from ${from} cross join lateral (
+        select * from commits where table_id = w.table_id and version > w.after
+        order by version limit ${rowsMax}) c
       order by c.version
-      limit ${winnerActionsMax + 1}`.execute(tx),
+      limit ${rowsMax}`.execute(tx),
     sql<WinnerLine>`
       select w.table_id as "tableId", a.version, a.kind, a.action as line, null::json as added
-      from ${from} join actions a on a.table_id = w.table_id and a.version > w.after
-      where a.key is not null
+      from ${from} cross join lateral (
+        select version, kind, action from actions
+        where table_id = w.table_id and version > w.after and key is not null
+        order by version, position limit ${rowsMax}) a
       union all
       select w.table_id, f.added_version, 'add', f.add, null::json
-      from ${from} join files f on f.table_id = w.table_id and f.added_version > w.after
-      where w.adds and f.add is not null
+      from ${from} cross join lateral (
+        select added_version, add from files
+        where table_id = w.table_id and added_version > w.after and add is not null and w.adds
+        order by added_version, added_position limit ${rowsMax}) f
       union all
       select w.table_id, f.removed_version, 'remove', f.remove, f.add
-      from ${from} join files f on f.table_id = w.table_id and f.removed_version > w.after
-      where f.removed_position is not null
-      limit ${winnerActionsMax + 1}`.execute(tx),
+      from ${from} cross join lateral (
+        select removed_version, remove, add from files
+        where table_id = w.table_id and removed_version > w.after and removed_position is not null
+        order by removed_version, removed_position limit ${rowsMax}) f
+      limit ${rowsMax}`.execute(tx),
   ])
   if (Math.max(commits.rows.length, lines.rows.length) > winnerActionsMax) return undefined
   const byCommit = Map.groupBy(lines.rows, (line) => `${line.tableId}/${line.version}`)
@@ -122,8 +132,13 @@ export async function findAppTransactions(
       ${asked.map((one) => one.tableId)}::uuid[],
       ${asked.map((one) => one.appId)}::text[],
       ${asked.map((one) => one.version)}::bigint[]) as w (table_id, app_id, asked)
-    join actions a on a.table_id = w.table_id and a.kind = 'txn' and a.key = w.app_id
-      and a.superseded_version is null
+    join lateral (
+      select * from actions
+      where key is not null and superseded_version is null
+        and (table_id, kind, key) >= (w.table_id, 'txn', w.app_id)
+      order by table_id, kind, key
+      limit 1
+    ) a on a.table_id = w.table_id and a.kind = 'txn' and a.key = w.app_id
     left join lateral (
       select version from actions
       where table_id = w.table_id and key = w.app_id and app_version >= w.asked

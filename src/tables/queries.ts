@@ -102,13 +102,18 @@ export function listTables(
     .execute()
 }
 
-/** The tables of these ids, dropped or not, and of these names, if not dropped. */
+/**
+ * The tables of these ids, dropped or not, and of these names, if not dropped. Where all are named in one way, the
+ * other is not asked for: with both, a plan from a time of few tables reads all of them.
+ */
 function areNamed(tables: readonly string[]) {
   const ids = tables.filter(isTableId)
   const names = tables.filter((table) => !isTableId(table))
-  return sql<boolean>`(id = any(${ids}::uuid[])
-      or (lower(name) = any(${names.map((name) => name.toLowerCase())}::text[])
-        and name = any(${names}::text[]) and dropped_at is null))`
+  const byId = sql<boolean>`id = any(${ids}::uuid[])`
+  const byName = sql<boolean>`(lower(name) = any(${names.map((name) => name.toLowerCase())}::text[])
+        and name = any(${names}::text[]) and dropped_at is null)`
+  if (names.length === 0) return byId
+  return ids.length === 0 ? byName : sql<boolean>`(${byId} or ${byName})`
 }
 
 /**
