@@ -5,11 +5,12 @@ import { listCommitsAfter } from './history.ts'
 
 /** Commits of a table as events, and the version of the last of them. */
 export interface EventPage {
-  text: string
+  /** Encoded once for all who read it. */
+  text: Buffer
   last: number
 }
 
-const commitsMax = 100
+const commitsMax = 200
 const bytesMax = 64 * 1024
 const readsAtOnceMax = 2
 const pagesKeptMax = 64
@@ -29,7 +30,7 @@ export function createEventPages(db: Db) {
     const events = commits.map((commit) =>
       eventText({ event: 'commit', id: String(commit.version), data: summaryText(commit) }),
     )
-    return { text: events.join(''), last: commits.at(-1)?.version ?? after }
+    return { text: Buffer.from(events.join('')), last: commits.at(-1)?.version ?? after }
   }
 
   return {

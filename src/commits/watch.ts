@@ -149,7 +149,7 @@ export function createCommitWatch({ db, pollMs, watchersMax, log }: CommitWatchO
 
 /** Rests between looks in milliseconds, so that the more watch, the more commits are sent at once. */
 const restMsMin = 10
-const restMsOfWatcher = 0.05
+const restMsOfWatcher = 0.2
 
 interface LooksOptions {
   look: (tableIds: readonly string[]) => Promise<void>

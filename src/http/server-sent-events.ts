@@ -23,7 +23,7 @@ export interface EventStream {
    * Sends events. Settles when there is room for more, or the stream is closed; there must be one call at a time.
    * What is sent to a closed stream is lost.
    */
-  send: (text: string) => Promise<void>
+  send: (text: string | Buffer) => Promise<void>
   /** Ends the stream in order. */
   end: () => void
   /** Calls the listener once the stream is closed, by whomever. */
@@ -90,7 +90,7 @@ function streamTo(
   let isOpen = !raw.destroyed
   let cutOff: NodeJS.Timeout | undefined
   let goOn = () => {}
-  const write = (text: string) => {
+  const write = (text: string | Buffer) => {
     if (isOpen && !raw.write(text)) cutOff ??= setTimeout(() => raw.destroy(), blockedMsMax)
   }
   const heartbeat = setInterval(() => {
