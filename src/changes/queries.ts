@@ -43,21 +43,26 @@ export interface ChangePage {
   hasReplaced: boolean
 }
 
-/** A life that began in the span and goes on behind it. */
-const isAdded = (life: string, { tableId, from, to }: VersionSpan) => {
+/** A life that goes on behind the span, of those that began after its first version. */
+const goesOn = (life: string, { tableId, to }: VersionSpan) => {
   const of = (column: string) => sql.ref(`${life}.${column}`)
   return sql`${of('table_id')} = ${tableId}::uuid and ${of('add')} is not null
-    and ${of('added_version')} > ${from} and ${of('added_version')} <= ${to}
+    and ${of('added_version')} <= ${to}
     and (${of('removed_version')} is null or ${of('removed_version')} > ${to})`
 }
 
-/** A life that began before the span or with it, and ended in it. */
-const isRemoved = (life: string, { tableId, from, to }: VersionSpan) => {
+/** A life that began before the span or with it, of those that ended after its first version. */
+const wasThere = (life: string, { tableId, from, to }: VersionSpan) => {
   const of = (column: string) => sql.ref(`${life}.${column}`)
   return sql`${of('table_id')} = ${tableId}::uuid and ${of('add')} is not null
-    and ${of('removed_version')} > ${from} and ${of('removed_version')} <= ${to}
-    and ${of('added_version')} <= ${from}`
+    and ${of('removed_version')} <= ${to} and ${of('added_version')} <= ${from}`
 }
+
+const isAdded = (life: string, span: VersionSpan) =>
+  sql`${goesOn(life, span)} and ${sql.ref(`${life}.added_version`)} > ${span.from}`
+
+const isRemoved = (life: string, span: VersionSpan) =>
+  sql`${wasThere(life, span)} and ${sql.ref(`${life}.removed_version`)} > ${span.from}`
 
 /** Two lives of one file, by which Delta tells files apart. */
 const isSameFile = sql`a.path = r.path and a.deletion_vector_id is not distinct from r.deletion_vector_id`
@@ -87,6 +92,10 @@ export async function countFileChanges(db: Db, span: VersionSpan): Promise<FileC
   return counts
 }
 
+/**
+ * Where each begins is said by its place alone: with the version besides, PostgreSQL would begin to read at the first
+ * version of the span, not at the place.
+ */
 const sections: ((span: VersionSpan, page: ChangePage) => RawBuilder<PlacedChange>)[] = [
   // Actions that replace each other, those in force at the end. Read in the order of actions_pkey.
   ({ tableId, to }, { after: { x, y }, limit }) => sql`
@@ -97,7 +106,7 @@ const sections: ((span: VersionSpan, page: ChangePage) => RawBuilder<PlacedChang
   // Files removed by a line of the log. Read in the order of files_removed_idx.
   (span, { after: { x, y }, limit, hasReplaced }) => sql`
     select removed_version as x, removed_position as y, 0 as z, remove as line from files r
-    where ${isRemoved('r', span)} and removed_position is not null
+    where ${wasThere('r', span)} and removed_position is not null
       and (removed_version, removed_position) > (${x}::bigint, ${y}::bigint)
       and ${hasReplaced ? isGone(span) : sql`true`}
     order by removed_version, removed_position limit ${limit}`,
@@ -107,14 +116,14 @@ const sections: ((span: VersionSpan, page: ChangePage) => RawBuilder<PlacedChang
       (select in_commit_timestamp from commits
         where table_id = r.table_id and version = r.removed_version) as "removedAt"
     from files r
-    where ${isRemoved('r', span)} and removed_position is null
+    where ${wasThere('r', span)} and removed_position is null and removed_version >= ${x}::bigint
       and (removed_version, added_version, added_position) > (${x}::bigint, ${y}::bigint, ${z}::bigint)
       and ${hasReplaced ? isGone(span) : sql`true`}
     order by removed_version, added_version, added_position limit ${limit}`,
   // Files added. Read in the order of files_pkey.
   (span, { after: { x, y }, limit, hasReplaced }) => sql`
     select added_version as x, added_position as y, 0 as z, add as line from files a
-    where ${isAdded('a', span)} and (added_version, added_position) > (${x}::bigint, ${y}::bigint)
+    where ${goesOn('a', span)} and (added_version, added_position) > (${x}::bigint, ${y}::bigint)
       and ${hasReplaced ? isNew(span) : sql`true`}
     order by added_version, added_position limit ${limit}`,
 ]
@@ -142,6 +151,7 @@ export async function listChanges(
 ): Promise<PlacedChange[]> {
   const query = sections[section]
   if (query === undefined) return []
-  const { rows } = await query(span, page).execute(db)
+  const after = page.after.x < span.from ? beforeChanges(span) : page.after
+  const { rows } = await query(span, { ...page, after }).execute(db)
   return rows
 }
