@@ -12,6 +12,7 @@ import type { Benchmark, Ground } from './benchmark.ts'
 import { hotTable, manyTables } from './commits.ts'
 import { contention } from './contention.ts'
 import { growth } from './growth.ts'
+import { scans } from './scans.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: each benchmark prepares what it needs
 const benchmarks: Record<string, Benchmark<any>> = {
@@ -19,6 +20,7 @@ const benchmarks: Record<string, Benchmark<any>> = {
   'many-tables': manyTables,
   contention,
   growth,
+  scan: scans,
 }
 
 const { values, positionals } = parseArgs({
