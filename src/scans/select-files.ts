@@ -54,6 +54,12 @@ class Tally {
     }
   }
 
+  /** Notes as many files that were all pruned by the same. */
+  notePruned(by: NonNullable<FileVerdict['prunedBy']>, count: number): void {
+    this.counts.numFiles += count
+    this.counts[by === 'partitions' ? 'prunedByPartition' : 'prunedByStatistics'] += count
+  }
+
   /** Whether nothing more is asked for. */
   isDone(): boolean {
     return this.#selection.after !== undefined && this.#isFull()
@@ -107,6 +113,11 @@ function testChunk(chunk: FileChunk, { selection, places, tally }: ChunkTest): v
       return vector
     },
   })
+  const reason = reasonOfAll(kept, inPartitions)
+  if (reason !== undefined) {
+    tally.notePruned(reason, countLive(chunk, version))
+    return
+  }
   const { addedVersion, addedPosition, removedVersion } = chunk
   for (let at = 0; at < chunk.count; at++) {
     const added = addedVersion[at] ?? 0
@@ -115,6 +126,21 @@ function testChunk(chunk: FileChunk, { selection, places, tally }: ChunkTest): v
     const prunedBy = kept[at] ? undefined : inPartitions[at] ? 'statistics' : 'partitions'
     tally.note(prunedBy, added, addedPosition[at] ?? 0)
   }
+}
+
+/** Why no file of a chunk is kept; undefined where one is, or where they differ in it. */
+function reasonOfAll(kept: Uint8Array, inPartitions: Uint8Array): FileVerdict['prunedBy'] {
+  if (kept.includes(1)) return undefined
+  if (!inPartitions.includes(1)) return 'partitions'
+  return inPartitions.includes(0) ? undefined : 'statistics'
+}
+
+function countLive({ addedVersion, removedVersion }: FileChunk, version: number): number {
+  let count = 0
+  for (let at = 0; at < addedVersion.length; at++) {
+    if ((addedVersion[at] as number) <= version && (removedVersion[at] as number) > version) count++
+  }
+  return count
 }
 
 /** Selects from files that are read for it, and keeps nothing of them but places. */

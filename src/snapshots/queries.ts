@@ -8,18 +8,22 @@ export interface ActionInForce {
   version: number
 }
 
+/** App transactions that a snapshot tells of at most, and domains. */
+export const snapshotKeysMax = 1000
+
 /**
- * The protocol, the metadata, and the newest txn and domainMetadata of each key at a version. What has ever been
- * in force has a successor that still is, so the keys are those of actions_current_key. The rows are compared
- * whole so that each action is the first to be met in actions_history_idx, and no other index can be taken.
+ * The protocol, the metadata, and the newest txn and domainMetadata of each key at a version, of the first
+ * `snapshotKeysMax` keys and one more. What has ever been in force has a successor that still is, so the keys are those
+ * of actions_current_key. The rows are compared whole so that each action is the first to be met in
+ * actions_history_idx, and no other index can be taken.
  */
 export async function listActionsInForce(
   db: Db,
   tableId: string,
   version: number,
 ): Promise<ActionInForce[]> {
-  const { rows } = await sql<ActionInForce>`
-    select a.kind, a.action, a.version
+  const ofKind = (kind: ActionInForce['kind']) => sql`(
+    select a.kind, a.action, a.version, c.key
     from actions c
     join lateral (
       select kind, key, action, version from actions
@@ -28,8 +32,14 @@ export async function listActionsInForce(
       order by kind desc, key desc, version desc
       limit 1
     ) a on a.kind = c.kind and a.key = c.key
-    where c.table_id = ${tableId}::uuid and c.key is not null and c.superseded_version is null
-    order by c.kind, c.key`.execute(db)
+    where c.table_id = ${tableId}::uuid and c.kind = ${kind} and c.key is not null
+      and c.superseded_version is null
+    order by c.key
+    limit ${snapshotKeysMax + 1})`
+  const kinds = (['protocol', 'metaData', 'domainMetadata', 'txn'] as const).map(ofKind)
+  const { rows } = await sql<ActionInForce>`
+    select kind, action, version from (${sql.join(kinds, sql` union all `)}) inForce
+    order by kind, key`.execute(db)
   return rows
 }
 

@@ -27,11 +27,18 @@ export const Snapshot = define(
       protocol: ProtocolSchema,
       metadata: MetadataSchema,
       appTransactions: Type.Array(AppTransactionSchema, {
-        description: 'The newest of each appId.',
+        description: 'The newest of each appId; of the first 1,000 in the order of the appIds.',
       }),
       domainMetadata: Type.Array(DomainMetadataSchema, {
-        description: 'The newest of each domain, without removed ones.',
+        description:
+          'The newest of each domain, without removed ones; of the first 1,000 in the order of the domains.',
       }),
+      isCut: Type.Optional(
+        Type.Boolean({
+          description:
+            'There are more applications or domains. `app-transactions` looks one up, and `changes` from version 0 lists all.',
+        }),
+      ),
       statistics: Statistics,
     },
     { description: 'A table at one version, without its files.' },

@@ -121,3 +121,20 @@ t.test('paths are compared decoded', async (t) => {
   t.equal(removed.body.numRemovedBytes, 100)
   t.equal((await server.get(`/tables/${id}/files`)).body.items.length, 0)
 })
+
+t.test('a snapshot tells of so many applications, and says when there are more', async (t) => {
+  const id = await server.makeTable()
+  const txn = (number: number) => ({ txn: { appId: `app-${number}`, version: 1 } })
+  await server.commit(id, { actions: Array.from({ length: 1000 }, (_, number) => txn(number)) })
+  const all = (await server.get(`/tables/${id}/snapshot`)).body
+  t.equal(all.appTransactions.length, 1000)
+  t.equal(all.isCut, undefined)
+  await server.commit(id, { actions: [txn(1000)] })
+  const cut = (await server.get(`/tables/${id}/snapshot`)).body
+  t.equal(cut.appTransactions.length, 1000)
+  t.equal(cut.isCut, true)
+  const before = (await server.get(`/tables/${id}/snapshot?version=1`)).body
+  t.ok(before.metadata && before.protocol)
+  const { text } = await server.get(`/tables/${id}/changes?from=0`, ndjson)
+  t.equal(text.split('\n').length - 1, 1001)
+})
