@@ -1,4 +1,4 @@
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import type { Db } from '../database/connect.ts'
 
 /** A line of a table's log: the `position`-th of its version's file, from 0. */
@@ -20,6 +20,46 @@ export function beforeVersion(version: number): LogRange['after'] {
   return { version: version - 1, position: 2 ** 31 - 1 }
 }
 
+/** What of a log is read, as SQL. */
+type RangePlaces = Record<'tableId' | 'version' | 'position' | 'to', RawBuilder<unknown>>
+
+/** The lines of a log in their order; `limit` is for each kind of line. */
+function linesOf({ tableId, version, position, to }: RangePlaces, limit: RawBuilder<unknown>) {
+  return sql`
+      (select c.version, 0 as position, commit_info as line from commits c
+        where c.table_id = ${tableId} and c.version > ${version} and c.version <= ${to}
+        order by c.version ${limit})
+      union all
+      (select a.version, a.position, action from actions a
+        where a.table_id = ${tableId} and (a.version, a.position) > (${version}, ${position})
+          and a.version <= ${to}
+        order by a.version, a.position ${limit})
+      union all
+      (select added_version, added_position, add from files f
+        where f.table_id = ${tableId}
+          and (added_version, added_position) > (${version}, ${position})
+          and added_version <= ${to} and add is not null
+        order by added_version, added_position ${limit})
+      union all
+      (select removed_version, removed_position, remove from files f
+        where f.table_id = ${tableId}
+          and (removed_version, removed_position) > (${version}, ${position})
+          and removed_version <= ${to} and remove is not null
+        order by removed_version, removed_position ${limit})
+      order by version, position`
+}
+
+/** For `copyOut`: all lines of a stretch of a log. */
+export function allLogLines({ tableId, after, to }: LogRange): RawBuilder<unknown> {
+  const places = {
+    tableId: sql`${sql.lit(tableId)}::uuid`,
+    version: sql.lit(after.version),
+    position: sql.lit(after.position),
+    to: sql.lit(to),
+  }
+  return sql`select line from (${linesOf(places, sql``)}) l order by version, position`
+}
+
 /** The next lines of a log, exactly as they stand in its files, at most `limit`. */
 export async function listLogLines(db: Db, range: LogRange, limit: number): Promise<LogLine[]> {
   return (await listLogs(db, [range], limit)).get(range.tableId) ?? []
@@ -34,6 +74,12 @@ export async function listLogs(
   ranges: readonly LogRange[],
   limit: number,
 ): Promise<Map<string, LogLine[]>> {
+  const places = {
+    tableId: sql`r.table_id`,
+    version: sql`r.version`,
+    position: sql`r.position`,
+    to: sql`r.last`,
+  }
   const { rows } = await sql<LogLine & { tableId: string }>`
     select r.table_id as "tableId", l.version, l.position, l.line
     from unnest(
@@ -42,26 +88,7 @@ export async function listLogs(
       ${ranges.map(({ after }) => after.position)}::integer[],
       ${ranges.map(({ to }) => to)}::bigint[]) as r (table_id, version, position, last)
     cross join lateral (
-      (select c.version, 0 as position, commit_info as line from commits c
-        where c.table_id = r.table_id and c.version > r.version and c.version <= r.last
-        order by c.version limit ${limit})
-      union all
-      (select a.version, a.position, action from actions a
-        where a.table_id = r.table_id and (a.version, a.position) > (r.version, r.position)
-          and a.version <= r.last
-        order by a.version, a.position limit ${limit})
-      union all
-      (select added_version, added_position, add from files f
-        where f.table_id = r.table_id and (added_version, added_position) > (r.version, r.position)
-          and added_version <= r.last and add is not null
-        order by added_version, added_position limit ${limit})
-      union all
-      (select removed_version, removed_position, remove from files f
-        where f.table_id = r.table_id
-          and (removed_version, removed_position) > (r.version, r.position)
-          and removed_version <= r.last and remove is not null
-        order by removed_version, removed_position limit ${limit})
-      order by version, position
+      ${linesOf(places, sql`limit ${limit}`)}
       limit ${limit}
     ) l
     order by l.version, l.position`.execute(db)

@@ -5,6 +5,7 @@ import Type from 'typebox'
 import type { Db } from '../database/connect.ts'
 import { idempotentRequest, jsonAnswer, problemAnswer, sendOutcome } from '../http/answers.ts'
 import { bodyText } from '../http/body.ts'
+import type { OpenExport } from '../http/exports.ts'
 import { invalidRequest, toFaults } from '../http/faults.ts'
 import { objectText } from '../http/json-text.ts'
 import { sendList, toPage } from '../http/lists.ts'
@@ -27,7 +28,7 @@ import { TableParams } from '../tables/schema.ts'
 import { commitMembers, receiptText, summaryText } from './commit-json.ts'
 import type { Committer } from './committer.ts'
 import { getCommit, listCommits } from './history.ts'
-import { beforeVersion, listLogLines } from './log-lines.ts'
+import { allLogLines, beforeVersion, listLogLines } from './log-lines.ts'
 import { readLines } from './ndjson.ts'
 import { atLine, type BodySources, sourcesOf, tooManyActions, toProposal } from './proposal.ts'
 import {
@@ -47,6 +48,7 @@ import type { Proposal, Verdict } from './unit.ts'
 export interface CommitRoutesContext {
   db: Db
   committer: Committer
+  openExport: OpenExport
   /** Actions in one commit at most. */
   actionsMax: number
 }
@@ -56,7 +58,7 @@ export const commitRoutes: FastifyPluginAsyncTypebox<CommitRoutesContext> = asyn
   app,
   context,
 ) => {
-  const { db, committer, actionsMax } = context
+  const { db, committer, openExport, actionsMax } = context
 
   app.post(
     '/tables/:id/commits',
@@ -202,13 +204,17 @@ export const commitRoutes: FastifyPluginAsyncTypebox<CommitRoutesContext> = asyn
       const table = await getTable(db, request.params.id)
       const commit = await getCommit(db, table, { version: request.params.version })
       const { version } = commit
+      const rangeBehind = (position: number | undefined) => ({
+        tableId: table.id,
+        after: position === undefined ? beforeVersion(version) : { version, position },
+        to: version,
+      })
       return sendList(request, reply, {
         name: `commit/${table.id}/${version}`,
         position: LinePosition,
+        openAll: (position) => openExport(allLogLines(rangeBehind(position))),
         readPage: async (position, limit) => {
-          const after = position === undefined ? beforeVersion(version) : { version, position }
-          const range = { tableId: table.id, after, to: version }
-          const rows = await listLogLines(db, range, limit + 1)
+          const rows = await listLogLines(db, rangeBehind(position), limit + 1)
           const page = toPage(rows, limit, {
             json: (row) => row.line,
             position: (row) => row.position,
