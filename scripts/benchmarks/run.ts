@@ -12,6 +12,7 @@ import type { Benchmark, Ground } from './benchmark.ts'
 import { hotTable, manyTables } from './commits.ts'
 import { contention } from './contention.ts'
 import { growth } from './growth.ts'
+import { largeCommit } from './large-commit.ts'
 import { scans } from './scans.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: each benchmark prepares what it needs
@@ -20,6 +21,7 @@ const benchmarks: Record<string, Benchmark<any>> = {
   'many-tables': manyTables,
   contention,
   growth,
+  'large-commit': largeCommit,
   scan: scans,
 }
 

@@ -4,6 +4,7 @@ import { copyOut } from '../../src/database/copy-out.ts'
 import { allFiles, beforeFiles } from '../../src/snapshots/queries.ts'
 import type { Benchmark, Ground } from './benchmark.ts'
 import { makeFileTable } from './file-tables.ts'
+import { residentMb } from './memory.ts'
 
 const files = 1_000_000
 const days = 10_000
@@ -82,11 +83,6 @@ async function readBare({ database }: Ground, tableId: string): Promise<number> 
   const time = performance.now() - began
   await pool.end()
   return time
-}
-
-async function residentMb(address: string): Promise<number> {
-  const text = await (await fetch(`${address}/metrics`)).text()
-  return Number(/^process_resident_memory_bytes (\S+)$/m.exec(text)?.[1]) / 2 ** 20
 }
 
 /** Scans of a million files, and all of them as lines. */

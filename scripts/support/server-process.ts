@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import packageJson from '../../package.json' with { type: 'json' }
 import { ConfigSchema } from '../../src/config.ts'
 
 /** A server in a process of its own, on an embedded PostgreSQL and a free port. */
@@ -16,12 +17,17 @@ const program = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 
 /** Starts `deltaworks serve` on `dataDir`; throws with what it said when it does not come up. */
 export async function startServerProcess(dataDir: string): Promise<ServerProcess> {
-  const child = spawn(process.execPath, [program, 'serve'], {
+  const child = spawn(process.execPath, [...nodeOptions(), program, 'serve'], {
     env: { ...process.env, ...unset(), DATA_DIR: dataDir, PORT: '0', LOG_LEVEL: 'warn' },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const address = await listeningAddress(child)
   return { address, stop: () => stopProcess(child) }
+}
+
+/** What `npm start` tells Node. */
+function nodeOptions(): string[] {
+  return packageJson.scripts.start.split(' ').filter((word) => word.startsWith('--'))
 }
 
 /** No setting of the caller's own, least of all its database, may reach the server. */
