@@ -38,7 +38,7 @@ export interface Services
 }
 
 export interface AppOptions {
-  config: Pick<Config, 'bodyBytesMax' | 'requestMsMax' | 'watchBlockedMsMax'>
+  config: Pick<Config, 'bodyBytesMax' | 'linesBytesMax' | 'requestMsMax' | 'watchBlockedMsMax'>
   services: Services
   log: FastifyBaseLogger
 }
@@ -62,7 +62,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   installRequestLog(app)
   installConnections(app)
   installProblems(app)
-  installBodies(app)
+  installBodies(app, config)
   installStrictQueries(app)
   installReadPreference(app)
   const otherMethods = installMethodNotAllowed(app)

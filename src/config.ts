@@ -51,7 +51,12 @@ export const ConfigSchema = Type.Object({
     description: 'Least level that is logged.',
   }),
   BODY_BYTES_MAX: count(64 * 1024 * 1024, 'Size of a request body at most.'),
-  ACTIONS_MAX: count(100_000, 'Actions in one commit at most.'),
+  LINES_BYTES_MAX: count(4 * 1024 ** 3, 'Size of a request body of lines (NDJSON) at most.'),
+  ACTIONS_MAX: count(5_000_000, 'Actions in one commit at most.'),
+  HELD_ACTIONS_MAX: count(
+    5_000,
+    'Actions of one commit that are held in memory; the files of a larger one are staged.',
+  ),
   BATCH_ACTIONS_MAX: count(20_000, 'Actions in one batch of commits at which it is closed.'),
   BATCHES_MAX: count(4, 'Batches of commits in flight at most.'),
   QUEUE_COMMITS_MAX: count(
@@ -89,7 +94,9 @@ export interface Config {
   readonly mirrorLagMsMax: number
   readonly logLevel: string
   readonly bodyBytesMax: number
+  readonly linesBytesMax: number
   readonly actionsMax: number
+  readonly heldActionsMax: number
   readonly batchActionsMax: number
   readonly batchesMax: number
   readonly queueCommitsMax: number
@@ -150,7 +157,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     mirrorLagMsMax: values.MIRROR_LAG_MS_MAX,
     logLevel: values.LOG_LEVEL,
     bodyBytesMax: values.BODY_BYTES_MAX,
+    linesBytesMax: values.LINES_BYTES_MAX,
     actionsMax: values.ACTIONS_MAX,
+    heldActionsMax: values.HELD_ACTIONS_MAX,
     batchActionsMax: values.BATCH_ACTIONS_MAX,
     batchesMax: values.BATCHES_MAX,
     queueCommitsMax: values.QUEUE_COMMITS_MAX,

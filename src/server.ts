@@ -2,12 +2,14 @@ import { lookup } from 'node:dns/promises'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { buildApp } from './app.ts'
+import { abandonedStages } from './commits/staged/stage.ts'
 import type { Config } from './config.ts'
 import { type Connection, createDb, createPool } from './database/connect.ts'
 import { startEmbeddedPostgres } from './database/embedded.ts'
 import { claimEmbeddedPostgres } from './database/embedded-claim.ts'
 import { migrate } from './database/migrate.ts'
-import { startSweeper } from './idempotency/sweeper.ts'
+import { expiredAnswers } from './idempotency/expiry.ts'
+import { startSweeper } from './maintenance/sweeper.ts'
 import { startPublisher } from './mirror/publisher.ts'
 import { createServices } from './services.ts'
 
@@ -50,8 +52,9 @@ export async function startServer(
   const { mirrorRoots, mirrorPollMs: pollMs, idempotencyRetentionMs: retentionMs } = config
   const publisher = startPublisher({ db, mirrorRoots, pollMs, log })
   started.defer(publisher.stop)
-  const sweeper = startSweeper({ db, retentionMs, log })
-  started.defer(sweeper.stop)
+  for (const sweep of [expiredAnswers(db, retentionMs), abandonedStages(db, config)]) {
+    started.defer(startSweeper(sweep, log).stop)
+  }
   const services = createServices(config, { pool, copyPool, db, publisher, log })
   started.defer(services.commitWatch.stop)
   started.defer(services.committer.idle)

@@ -40,6 +40,7 @@ export function createServices(
     queueCommitsMax: config.queueCommitsMax,
     batchActionsMax: config.batchActionsMax,
     idempotencyRetentionMs: config.idempotencyRetentionMs,
+    bulkMsMax: config.databaseCopyMsMax,
     onBatch: ({ seconds, unitSeconds, changedTables }) => {
       metrics.batchSeconds.observe(seconds)
       metrics.batchUnits.observe(unitSeconds.length)
@@ -58,6 +59,7 @@ export function createServices(
     maintenance: createMaintenance({ db, retentionMs: config.idempotencyRetentionMs, log }),
     metrics,
     actionsMax: config.actionsMax,
+    heldActionsMax: config.heldActionsMax,
     dataDir: config.dataDir,
     mirrorRoots: config.mirrorRoots,
     idempotencyRetentionMs: config.idempotencyRetentionMs,

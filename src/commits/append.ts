@@ -11,6 +11,7 @@ import { type LedgerWrites, noteWinner, type TableLedger } from './ledger.ts'
 import type { DeclaredReads } from './reads.ts'
 import { countWithoutRowIds, trackRows } from './row-ids.ts'
 import type { CommitRow, FileEnd, FileRow, Totals } from './rows.ts'
+import type { StagedFiles } from './staged/staged-files.ts'
 import type { Proposal } from './unit.ts'
 
 /** A version being entered: its row, the books it goes into, and each action with its line in the log file. */
@@ -34,14 +35,11 @@ export function appendCommit(
 ): CommitRow {
   const { head } = table
   const row = newCommitRow(table, proposal, inCommitTimestamp)
-  const actions = trackRows(
-    table,
-    proposal.actions.filter((action) => action.kind !== 'commitInfo'),
-  )
-  const lines = actions.map((action, index) => ({ action, position: index + 1 }))
+  const lines = placeLines(table, proposal)
   const entry: Entry = { writes, table, row, lines, removed: new Map() }
   head.version = row.version
   head.inCommitTimestamp = inCommitTimestamp
+  if (proposal.staged !== undefined) enterStaged(entry, proposal.staged)
   // A commit may remove a file and add it anew, in either order of lines; the removal comes first in effect.
   for (const [action, position] of each(entry, 'remove')) enterRemove(entry, action, position)
   for (const [action, position] of each(entry, 'add')) enterAdd(entry, action, position)
@@ -52,8 +50,50 @@ export function appendCommit(
   const entered = { ...row, numFiles, sizeInBytes, numRecords, numFilesWithoutRecords }
   writes.commits.push(entered)
   table.commits.set(row.version, entered)
-  noteWinner(table, entered, () => actions.map((action) => complete(action, entry.removed)))
+  noteWinner(table, entered, () => lines.map(({ action }) => complete(action, entry.removed)))
   return entered
+}
+
+/** The lines of the log file; files that are staged have theirs already. */
+function placeLines(table: TableLedger, { actions, staged }: Proposal): Entry['lines'] {
+  if (staged === undefined) {
+    const lines = actions.filter((action) => action.kind !== 'commitInfo')
+    return trackRows(table, lines).map((action, index) => ({ action, position: index + 1 }))
+  }
+  return actions.flatMap((action, at) => {
+    // What the service itself has put behind the actions of the body comes behind its lines.
+    const position = staged.places[at]?.position ?? staged.numLines + 1
+    return action.kind === 'commitInfo' ? [] : { action, position }
+  })
+}
+
+/** Enters what the staged files come to; the rows of the files are made of the stage itself. */
+function enterStaged({ writes, table, row }: Entry, staged: StagedFiles): void {
+  const { head, survey } = table
+  if (survey === undefined) throw new Error('staged files were not held against their table')
+  const { removed, replaced } = survey
+  row.numAddedFiles = staged.adds.numFiles
+  row.numAddedBytes = staged.adds.sizeInBytes
+  row.numRemovedFiles = staged.numRemoves
+  row.numRemovedBytes = removed.sizeInBytes
+  for (const sums of [removed, replaced]) {
+    head.numFiles -= sums.numFiles
+    head.sizeInBytes = subtractLongs(head.sizeInBytes, sums.sizeInBytes)
+    head.numRecords = subtractLongs(head.numRecords, sums.numRecords)
+    head.numFilesWithoutRecords -= sums.numFilesWithoutRecords
+  }
+  head.numFiles += staged.adds.numFiles
+  head.sizeInBytes = addLongs(head.sizeInBytes, staged.adds.sizeInBytes)
+  head.numRecords = addLongs(head.numRecords, staged.adds.numRecords)
+  head.numFilesWithoutRecords += staged.adds.numFilesWithoutRecords
+  writes.stages.push({
+    stage: staged.stage.table,
+    tableId: row.tableId,
+    version: row.version,
+    hasRemoves: staged.numRemoves > 0,
+    hasTombstones: staged.numRemoves > removed.numFiles,
+    replacesFiles: replaced.numFiles > 0,
+  })
 }
 
 function newCommitRow(
@@ -63,7 +103,9 @@ function newCommitRow(
 ): Omit<CommitRow, keyof Totals> {
   const { operation } = proposal
   const isBlindAppend =
-    proposal.expectedVersion === undefined && isBlind(proposal.actions, proposal.reads ?? {})
+    proposal.expectedVersion === undefined &&
+    (proposal.staged?.numRemoves ?? 0) === 0 &&
+    isBlind(proposal.actions, proposal.reads ?? {})
   return {
     tableId: head.id,
     version: head.version + 1,

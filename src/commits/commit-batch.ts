@@ -1,5 +1,5 @@
 import type { Pool, Tx } from '../database/connect.ts'
-import { inPipelinedTransaction } from '../database/pipeline.ts'
+import { inPipelinedTransaction, type PipelineSettings } from '../database/pipeline.ts'
 import { claimKeys, findAnswers, insertAnswers, keysOf } from '../idempotency/queries.ts'
 import type { Outcome } from '../idempotency/rules.ts'
 import { Problem } from '../problems.ts'
@@ -18,6 +18,8 @@ import {
   supersedeActions,
 } from './queries.ts'
 import type { Head, Writes } from './rows.ts'
+import { applyStage } from './staged/queries.ts'
+import { surveyStages } from './staged/survey.ts'
 import {
   appTransactionsAsked,
   carriersOf,
@@ -50,24 +52,24 @@ export interface BatchResult {
 export async function commitBatch(
   pool: Pool,
   units: readonly Unit[],
-  { idempotencyRetentionMs, waits }: { idempotencyRetentionMs: number; waits: boolean },
+  { idempotencyRetentionMs, bulkMsMax, waits }: CommitOptions & { waits: boolean },
 ): Promise<BatchResult> {
   const parts = units.flatMap((unit) => unit.parts)
   const keys = keysOf(units.map((unit) => unit.idempotent))
   let isCommitting = false
-  const work = inPipelinedTransaction(pool, async (tx) => {
+  const work = async (tx: Tx) => {
     const reading = { parts, keys, idempotencyRetentionMs, waits }
     const { state, keyState, held } = await lockAndRead(tx, reading)
     const judged = units.filter((unit) => unit.parts.every(({ table }) => !held.has(table)))
-    const { outcomes, writes } = judgeBatch(judged, state, keyState)
+    const { outcomes, writes } = await surveyAndJudge(tx, judged, { state, keyState })
     isCommitting = true
     const result = {
       outcomes: new Map(judged.map((unit, index) => [unit, outcomes[index] as Outcome | Problem])),
       changedTables: writes.heads.map((head) => head.id),
     }
     return { result, writes: write(tx, writes) }
-  })
-  return work.catch((error) => {
+  }
+  return inPipelinedTransaction(pool, work, settingsFor(parts, bulkMsMax)).catch((error) => {
     throw isCommitting && !isRefusal(error) ? inDoubt(error) : error
   })
 }
@@ -76,16 +78,45 @@ export async function commitBatch(
  * The outcome that a unit would have now. It is judged on the locked heads like any other, and nothing is
  * written; its idempotency key is left aside.
  */
-export async function checkUnit(pool: Pool, unit: Unit): Promise<Outcome | Problem> {
+export async function checkUnit(
+  pool: Pool,
+  unit: Unit,
+  { bulkMsMax }: Pick<CommitOptions, 'bulkMsMax'>,
+): Promise<Outcome | Problem> {
+  const { parts } = unit
   const alone = { ...unit, idempotent: undefined }
-  const { outcomes } = await inPipelinedTransaction(pool, async (tx) => {
-    const reading = { parts: alone.parts, keys: [], idempotencyRetentionMs: 0, waits: true }
-    const { state, keyState } = await lockAndRead(tx, reading)
-    return { result: judgeBatch([alone], state, keyState), writes: [] }
-  })
-  const [outcome] = outcomes
+  const work = async (tx: Tx) => {
+    const reading = { parts, keys: [], idempotencyRetentionMs: 0, waits: true }
+    const { outcomes } = await surveyAndJudge(tx, [alone], await lockAndRead(tx, reading))
+    return { result: outcomes, writes: [] }
+  }
+  const [outcome] = await inPipelinedTransaction(pool, work, settingsFor(parts, bulkMsMax))
   if (outcome === undefined) throw new Error('a unit was judged without an outcome')
   return outcome
+}
+
+/** How long answers are kept, and how long a statement about staged files may take. */
+export interface CommitOptions {
+  idempotencyRetentionMs: number
+  bulkMsMax: number
+}
+
+function settingsFor(parts: readonly Part[], bulkMsMax: number): PipelineSettings {
+  return parts.some(({ proposal }) => proposal.staged !== undefined) ? { bulkMsMax } : {}
+}
+
+/** Judges units on what was found; files that are staged are first held against the table where they lie. */
+async function surveyAndJudge(
+  tx: Tx,
+  units: readonly Unit[],
+  { state, keyState }: { state: BatchState; keyState: KeyState },
+) {
+  const isKnown = ({ idempotent }: Unit) =>
+    idempotent !== undefined &&
+    (keyState.kept.has(idempotent.key) || keyState.busy.has(idempotent.key))
+  const parts = units.flatMap((unit) => (isKnown(unit) ? [] : unit.parts))
+  const surveys = await surveyStages(tx, parts, state)
+  return judgeBatch(units, { ...state, surveys }, keyState)
 }
 
 interface Reading {
@@ -159,6 +190,7 @@ function write(tx: Tx, writes: Writes): Promise<void>[] {
     insertCommits(tx, writes.commits),
     endFiles(tx, writes.fileUpdates),
     insertFiles(tx, writes.files),
+    ...writes.stages.flatMap((stage) => applyStage(tx, stage)),
     supersedeActions(tx, writes.actionUpdates),
     insertActions(tx, writes.actions),
     updateHeads(tx, writes.heads),

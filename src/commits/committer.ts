@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pool } from '../database/connect.ts'
 import type { Outcome } from '../idempotency/rules.ts'
 import { Problem } from '../problems.ts'
-import { checkUnit } from './commit-batch.ts'
+import { type CommitOptions, checkUnit } from './commit-batch.ts'
 import { Gathering } from './gathering.ts'
 import { type Batch, Lanes, type Turn } from './lanes.ts'
 import { type DurableBatch, refuseHeld, type SubmittedUnit, settle } from './settle.ts'
@@ -28,7 +28,7 @@ export interface Committer {
   idle: () => Promise<void>
 }
 
-export interface CommitterOptions {
+export interface CommitterOptions extends CommitOptions {
   pool: Pool
   /** Units that may wait at most. Those of one table may be half of them. */
   queueCommitsMax: number
@@ -36,7 +36,6 @@ export interface CommitterOptions {
   batchesMax: number
   /** A batch is closed once it holds this many actions. */
   batchActionsMax: number
-  idempotencyRetentionMs: number
   /** Called once a batch is durable. */
   onBatch: (batch: DurableBatch) => void
 }
@@ -118,9 +117,37 @@ export function createCommitter(options: CommitterOptions): Committer {
     isTrying = false
   }
 
+  async function alone<Result>(
+    tables: readonly string[],
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    const names = distinct(tables)
+    const refusal = refuseTooMany(lanes, names, queueCommitsMax)
+    if (refusal !== undefined) throw refusal
+    const batch = await new Promise<Batch<Waiting>>((begin) =>
+      enqueue({ tables: names, actions: 0, isAlone: true, begin }),
+    )
+    try {
+      return await work()
+    } finally {
+      finish(batch)
+    }
+  }
+
+  /** A batch of its own, for it takes long. */
+  function submitStaged(unit: Unit): Promise<Outcome> {
+    const submitted = performance.now()
+    const commit = () =>
+      new Promise<Outcome>((resolve, reject) => {
+        void settle([{ unit, submitted, resolve, reject }], { ...options, waits: true })
+      })
+    const tables = unit.parts.map((part) => part.table)
+    return alone(tables, commit).finally(() => dropStages(unit))
+  }
+
   return {
     async check(unit) {
-      const outcome = await checkUnit(pool, unit)
+      const outcome = await checkUnit(pool, unit, options).finally(() => dropStages(unit))
       if (outcome instanceof Problem) throw outcome
       return outcome
     },
@@ -128,29 +155,28 @@ export function createCommitter(options: CommitterOptions): Committer {
     idle: async () => {
       if (!lanes.isIdle) await new Promise<void>((resolve) => idlers.push(resolve))
     },
-    submit: (unit) =>
-      new Promise((resolve, reject) => {
+    submit: (unit) => {
+      if (isStaged(unit)) return submitStaged(unit)
+      return new Promise((resolve, reject) => {
         const tables = distinct(unit.parts.map((part) => part.table))
         const actions = unit.parts.reduce((sum, { proposal }) => sum + proposal.actions.length, 0)
         const refusal = refuseTooMany(lanes, tables, queueCommitsMax)
         if (refusal !== undefined) return reject(refusal)
         const submitted = performance.now()
         enqueue({ unit, tables, actions, isAlone: false, submitted, resolve, reject })
-      }),
-    async alone(tables, work) {
-      const names = distinct(tables)
-      const refusal = refuseTooMany(lanes, names, queueCommitsMax)
-      if (refusal !== undefined) throw refusal
-      const batch = await new Promise<Batch<Waiting>>((begin) =>
-        enqueue({ tables: names, actions: 0, isAlone: true, begin }),
-      )
-      try {
-        return await work()
-      } finally {
-        finish(batch)
-      }
+      })
     },
+    alone,
   }
+}
+
+function isStaged({ parts }: Unit): boolean {
+  return parts.some(({ proposal }) => proposal.staged !== undefined)
+}
+
+/** Who submits a unit leaves its stages to the committer. One that cannot be dropped is swept up later. */
+async function dropStages({ parts }: Unit): Promise<void> {
+  await Promise.allSettled(parts.map(({ proposal }) => proposal.staged?.stage.drop()))
 }
 
 function distinct(tables: readonly string[]): string[] {

@@ -23,8 +23,10 @@ import {
   type TableLedger,
 } from './ledger.ts'
 import { resolveReads } from './reads.ts'
+import { tracksRowsAfter } from './row-ids.ts'
 import type { CommitRow, Head, Writes } from './rows.ts'
 import { sumViolations } from './rules.ts'
+import { toldInBody, tooManyTracked, violationsMax } from './staged/rules.ts'
 import type { Commit, Part, Proposal, Unit, Verdict } from './unit.ts'
 
 /** What is known of the idempotency keys of a batch. */
@@ -177,7 +179,7 @@ function judgeVersion({ expectedVersion }: Proposal, table: TableLedger): Proble
 
 /** Holds the commits that came since the version read against what was read. */
 function judgeReads(proposal: Proposal, table: TableLedger): Problem | undefined {
-  const { readVersion, reads: declared, actions, operation } = proposal
+  const { readVersion, reads: declared, actions, operation, staged } = proposal
   const { head, opening } = table
   const { reads, faults } = resolveReads(declared, head)
   if (faults !== undefined) return invalidReads(faults)
@@ -185,9 +187,11 @@ function judgeReads(proposal: Proposal, table: TableLedger): Problem | undefined
   if (readVersion > head.version) return unknownVersion(readVersion, head)
   if (!table.knowsWinners && readVersion < opening.version) return readTooOld(readVersion, head)
   const requested = requestedLevel(proposal.isolationLevel, head.metadata.configuration)
-  const isolationLevel = effectiveLevel(requested, { actions, operation })
+  const isolationLevel = staged?.changesData
+    ? requested
+    : effectiveLevel(requested, { actions, operation })
   const conflict = findConflict(
-    toCandidate({ actions, reads, isolationLevel }),
+    toCandidate({ actions, reads, isolationLevel, files: table.survey?.contested }),
     table.winners.flatMap(({ version, winner }) => (version > readVersion ? winner() : [])),
     table.readStates.get(readVersion) ?? opening,
   )
@@ -221,29 +225,37 @@ function unknownVersion(version: number, head: Head): Problem {
   )
 }
 
-/** An answer lists so many violations at most, and counts the rest. */
-const violationsMax = 1000
-
 function judgeActions(proposal: Proposal, table: TableLedger): Problem | undefined {
-  const { head, files, filesWithoutRowIds } = table
-  const illegal = validateCommit(proposal.actions, {
+  const { head, files, filesWithoutRowIds, survey } = table
+  const { staged, actions } = proposal
+  if (staged !== undefined && tracksRowsAfter(actions, head)) return tooManyTracked()
+  const found = validateCommit(actions, {
     version: head.version,
     protocol: head.protocol,
     metadata: head.metadata,
-    numFiles: head.numFiles,
+    // Staged removes are gone before the rules for the others ask what is left.
+    numFiles: head.numFiles - (survey?.removed.numFiles ?? 0),
     rowIdHighWaterMark: head.rowIdHighWaterMark,
     filesWithoutRowIds,
     findLiveFile: (path) => files.get(path)?.file,
   })
-  const violations = illegal.length > 0 ? illegal : sumViolations(proposal, head)
+  const illegal =
+    staged === undefined
+      ? found
+      : found.map((one) => toldInBody(one, (at) => staged.places[at]?.index))
+  const ofFiles = survey?.violations ?? { list: [], count: 0 }
+  const list = [...illegal, ...ofFiles.list].sort((a, b) => a.index - b.index)
+  const known = { list, count: illegal.length + ofFiles.count }
+  const violations = known.count > 0 ? known.list : sumViolations(proposal, head)
   const first = violations[0]
   if (first === undefined) return undefined
-  const more = violations.length > 1 ? ` And ${violations.length - 1} more.` : ''
+  const numViolations = Math.max(known.count, violations.length)
+  const more = numViolations > 1 ? ` And ${numViolations - 1} more.` : ''
   return new Problem('invalid-actions', `actions[${first.index}]: ${first.message}.${more}`, {
     facts: {
       tableId: head.id,
       violations: violations.slice(0, violationsMax),
-      numViolations: violations.length,
+      numViolations,
     },
   })
 }

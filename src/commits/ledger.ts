@@ -10,6 +10,7 @@ import type {
   LiveFile,
   Writes,
 } from './rows.ts'
+import type { StageSurvey } from './staged/staged-files.ts'
 
 /**
  * A table as it stands after the commits of the batch accepted so far, in memory. Of its files, commits and app
@@ -36,6 +37,8 @@ export interface TableLedger {
   carriers: Map<string, number>
   /** Protocol and metadata at versions read, where they are not those of the opening head. */
   readStates: Map<number, ReadState>
+  /** How the files that are staged for the table stand to it. */
+  survey?: StageSurvey
 }
 
 /** An earlier commit that may be in conflict with proposals of the batch. */
@@ -57,6 +60,8 @@ export interface BatchState {
   /** Earlier commits since the versions read, in the order of versions; undefined when they are too many. */
   winners: readonly WinnerCommit[] | undefined
   readStates: readonly { tableId: string; version: number; state: ReadState }[]
+  /** Of the tables for which files are staged. */
+  surveys?: readonly { tableId: string; survey: StageSurvey }[]
   appTransactions: readonly AppTransactionRow[]
   /** Of the tables that a proposal of the batch would let readers rely on row ids. */
   filesWithoutRowIds: readonly { tableId: string; count: number }[]
@@ -90,7 +95,7 @@ export function openTable(head: Head): TableLedger {
 }
 
 export function noWrites(): LedgerWrites {
-  return { commits: [], files: [], fileUpdates: [], actions: [], actionUpdates: [] }
+  return { commits: [], files: [], fileUpdates: [], stages: [], actions: [], actionUpdates: [] }
 }
 
 /** Opens the books of a batch over what was found. The state itself is left unchanged. */
@@ -118,6 +123,10 @@ export function openLedger(state: BatchState): Ledger {
     const table = tables.get(tableId)
     table?.appTransactions.set(appId, newest)
     table?.carriers.set(appKey(appId, asked), carriedIn)
+  }
+  for (const { tableId, survey } of state.surveys ?? []) {
+    const table = tables.get(tableId)
+    if (table !== undefined) table.survey = survey
   }
   return { now: state.now, tables, writes: noWrites() }
 }

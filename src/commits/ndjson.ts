@@ -1,64 +1,59 @@
 import { compactJson, memberSources } from '../delta/json.ts'
 import { invalidRequest } from '../http/faults.ts'
 import { parseJson } from '../http/json-reading.ts'
+import type { Line } from '../http/lines.ts'
 import type { Problem } from '../problems.ts'
-import { type BodySources, tooManyActions } from './proposal.ts'
+import type { ActionSources, FieldSources } from './proposal.ts'
 
-/** A body of one action a line, as the JSON body that says the same. */
-export interface LinesBody {
-  body: { actions: unknown[] }
-  sources: BodySources
+/** Some actions of a body of lines: their values, and the texts that they were read from. */
+export interface ReadActions {
+  values: unknown[]
+  sources: ActionSources
 }
 
 /** The fields of a proposal that stand beside its actions: their values, and the JSON text of each. */
-interface Fields {
+export interface Fields {
   values: Readonly<Record<string, unknown>>
-  sources: ReadonlyMap<string, string>
-  line?: number
+  sources: FieldSources
+}
+
+/** Reads a body of one action a line, as its lines arrive. */
+export interface LinesReader {
+  /** The actions of the next lines. Throws a problem that names the line. */
+  read: (lines: readonly Line[]) => ReadActions
+  /** The fields, once the first line was read. */
+  fields: () => Fields
 }
 
 /**
- * Reads a body of one action a line; empty lines are passed over. The other fields of the proposal are those of
- * `fields`, or stand in a first line `{"proposal": {…}}`. Throws a problem that names the line.
+ * Makes a reader. The other fields of the proposal are those of `query`, or stand in a first line
+ * `{"proposal": {…}}`.
  */
-export function readLines(
-  text: string,
-  { fields, actionsMax }: { fields: Readonly<Record<string, unknown>>; actionsMax: number },
-): LinesBody {
-  const actions: unknown[] = []
-  const actionSources: string[] = []
-  const lines: number[] = []
-  let proposal: Fields = queryFields(fields)
-  for (const { source, line } of linesOf(text)) {
-    const value = parseJson(source, line)
-    if (typeof value === 'object' && value !== null && 'proposal' in value) {
-      if (actions.length > 0 || proposal.line !== undefined) throw lateProposal(line)
-      proposal = withProposal(proposal, { value, source, line })
-      continue
-    }
-    if (actions.length === actionsMax) throw tooManyActions('more actions', actionsMax)
-    actions.push(value)
-    actionSources.push(compactJson(source))
-    lines.push(line)
-  }
-  return {
-    body: { ...proposal.values, actions },
-    sources: {
-      members: proposal.sources,
-      actions: actionSources,
-      lines: { proposal: proposal.line ?? 1, actions: lines },
-    },
-  }
-}
+export function createLinesReader(query: Readonly<Record<string, unknown>>): LinesReader {
+  let fields = queryFields(query)
+  let count = 0
 
-/** The lines that are not empty, counted from 1, one at a time: there may be very many. */
-function* linesOf(text: string): Generator<{ source: string; line: number }> {
-  let line = 1
-  for (let start = 0; start < text.length; line++) {
-    const end = text.indexOf('\n', start)
-    const source = end === -1 ? text.slice(start) : text.slice(start, end)
-    if (source.trim() !== '') yield { source, line }
-    start += source.length + 1
+  return {
+    fields: () => fields,
+    read(lines) {
+      const values: unknown[] = []
+      const texts: string[] = []
+      const numbers: number[] = []
+      const first = count
+      for (const { text: source, number: line } of lines) {
+        const value = parseJson(source, line)
+        if (typeof value === 'object' && value !== null && 'proposal' in value) {
+          if (count > 0 || fields.sources.line !== undefined) throw lateProposal(line)
+          fields = withProposal(fields, { value, source, line })
+          continue
+        }
+        values.push(value)
+        texts.push(compactJson(source))
+        numbers.push(line)
+        count += 1
+      }
+      return { values, sources: { texts, lines: numbers, first } }
+    },
   }
 }
 
@@ -66,7 +61,7 @@ function queryFields(values: Readonly<Record<string, unknown>>): Fields {
   const texts = Object.entries(values).map(
     ([name, value]) => [name, JSON.stringify(value)] as const,
   )
-  return { values, sources: new Map(texts) }
+  return { values, sources: { members: new Map(texts) } }
 }
 
 /** The fields of the query and those of the line `{"proposal": {…}}`. Each may be given once. */
@@ -83,13 +78,13 @@ function withProposal(
   }
   const own = memberSources(memberSources(source).get('proposal') ?? '{}')
   if (own.has('actions')) throw refuse('/proposal/actions', 'stand in the lines that follow')
+  const { members } = query.sources
   for (const name of own.keys()) {
-    if (query.sources.has(name)) throw refuse(`/proposal/${name}`, 'stands in the query already')
+    if (members.has(name)) throw refuse(`/proposal/${name}`, 'stands in the query already')
   }
   return {
     values: { ...query.values, ...proposal },
-    sources: new Map([...query.sources, ...own]),
-    line,
+    sources: { members: new Map([...members, ...own]), line },
   }
 }
 

@@ -1,14 +1,7 @@
 import { type Action, actionShapes } from '../delta/actions.ts'
 import { engineInfo } from '../delta/commit-info.ts'
 import type { Fault } from '../delta/faults.ts'
-import {
-  actionBody,
-  elementSources,
-  jsonDepthMax,
-  memberSources,
-  nestsTooDeep,
-  parseExact,
-} from '../delta/json.ts'
+import { actionBody, jsonDepthMax, memberSources, nestsTooDeep, parseExact } from '../delta/json.ts'
 import { longMax } from '../delta/longs.ts'
 import { isStorableText } from '../delta/text.ts'
 import { invalidRequest, type RequestFault } from '../http/faults.ts'
@@ -18,26 +11,31 @@ import type { Proposal } from './unit.ts'
 
 const infoMembers = ['operationParameters', 'operationMetrics', 'engineInfo', 'userMetadata']
 
-/** The JSON texts that a body was read from: of its members, and of each of its actions. */
-export interface BodySources {
+/** The JSON texts of the fields of a body; `line` is that of the fields where the body is lines. */
+export interface FieldSources {
   members: ReadonlyMap<string, string>
-  actions: readonly string[]
-  /** Where the body is lines: that of the other fields, and that of each action, from 1. */
-  lines?: { proposal: number; actions: readonly number[] }
+  line?: number
 }
 
-/** The sources of a JSON body. */
-export function sourcesOf(text: string): BodySources {
-  const members = memberSources(text)
-  return { members, actions: elementSources(members.get('actions') ?? '[]') }
+/** The JSON texts of actions of a body, the first of which is its `first`-th, and their lines where it has such. */
+export interface ActionSources {
+  texts: readonly string[]
+  first: number
+  lines?: readonly number[]
 }
 
-/** A fault of a body with the line that it stands in, if the body is lines. */
-export function atLine(fault: Fault, { lines }: BodySources): RequestFault {
-  if (lines === undefined) return fault
-  const index = /^\/actions\/(\d+)/.exec(fault.pointer)?.[1]
-  const line = index === undefined ? lines.proposal : lines.actions[Number(index)]
-  return { ...fault, ...(line !== undefined && { line }) }
+/** A fault of fields, with their line if they have one. */
+export function inFields(fault: Fault, { line }: Pick<FieldSources, 'line'>): RequestFault {
+  return line === undefined ? fault : { ...fault, line }
+}
+
+/** A fault told of `actions` as if they were all, with its true place and line. */
+export function inActions(fault: Fault, { first, lines }: ActionSources): RequestFault {
+  const [start, at] = /^\/actions\/(\d+)/.exec(fault.pointer) ?? []
+  if (start === undefined) return fault
+  const pointer = `/actions/${first + Number(at)}${fault.pointer.slice(start.length)}`
+  const line = lines?.[Number(at)]
+  return { ...fault, pointer, ...(line !== undefined && { line }) }
 }
 
 /** The refusal of a commit of more actions than the server takes. */
@@ -48,21 +46,15 @@ export function tooManyActions(found: string, maxActions: number): Problem {
 }
 
 /**
- * Makes a proposal of a body of the right shape. Actions keep the tokens of their sources. What the body says
- * of the commit goes before what a commitInfo among the actions says.
+ * Makes a proposal of fields of the right shape and of actions that were read already. What the fields say of the
+ * commit goes before what a commitInfo among the actions says.
  */
-export function toProposal(body: CreateCommit, sources: BodySources): Proposal {
-  if (body.fences !== undefined) {
-    throw new Problem('not-implemented', 'The field fences is not offered yet. Leave it out.', {
-      facts: { field: 'fences' },
-    })
-  }
-  if (body.reads !== undefined && body.readVersion === undefined) {
-    const fault = { pointer: '/reads', message: 'says what was read, and needs readVersion' }
-    throw invalidRequest('body', [atLine(fault, sources)])
-  }
-  const actions = sources.actions.map((source, index) => toAction(source, body.actions[index]))
-  refuseUnfit(actions, sources)
+export function toProposal(
+  fields: Omit<CreateCommit, 'actions'>,
+  sources: FieldSources,
+  { actions, staged }: Pick<Proposal, 'actions' | 'staged'>,
+): Proposal {
+  refuseFields(fields, sources)
   const given = actions.find((action) => action.kind === 'commitInfo')
   const info = new Map(given === undefined ? [] : memberSources(actionBody(given.json)))
   for (const name of infoMembers) {
@@ -70,8 +62,8 @@ export function toProposal(body: CreateCommit, sources: BodySources): Proposal {
     if (source !== undefined) info.set(name, source)
   }
   if (!info.has('engineInfo')) info.set('engineInfo', JSON.stringify(engineInfo))
-  const { expectedVersion, readVersion, reads, isolationLevel } = body
-  const { operation = operationOf(given?.body) ?? 'WRITE' } = body
+  const { expectedVersion, readVersion, reads, isolationLevel } = fields
+  const { operation = operationOf(given?.body) ?? 'WRITE' } = fields
   const appTransaction = appTransactionOf(sources)
   return {
     expectedVersion,
@@ -82,17 +74,60 @@ export function toProposal(body: CreateCommit, sources: BodySources): Proposal {
     operation,
     info,
     actions,
+    staged,
   }
 }
 
+/** Refuses fields that are not offered, stand alone, or could not be kept. */
+function refuseFields(fields: Omit<CreateCommit, 'actions'>, sources: FieldSources): void {
+  if (fields.fences !== undefined) {
+    throw new Problem('not-implemented', 'The field fences is not offered yet. Leave it out.', {
+      facts: { field: 'fences' },
+    })
+  }
+  if (fields.reads !== undefined && fields.readVersion === undefined) {
+    const fault = { pointer: '/reads', message: 'says what was read, and needs readVersion' }
+    throw invalidRequest('body', [inFields(fault, sources)])
+  }
+  const faults = infoMembers.flatMap((name) => {
+    const source = sources.members.get(name)
+    const isTooDeep = source !== undefined && nestsTooDeep(source)
+    return isTooDeep ? inFields({ pointer: `/${name}`, message: depthMessage }, sources) : []
+  })
+  if (faults.length > 0) throw invalidRequest('body', faults)
+}
+
+/** Actions of the right shape, with the tokens of their sources. Throws for what no reader of the log could take. */
+export function toActions(values: readonly unknown[], sources: ActionSources): Action[] {
+  const actions = sources.texts.map((source, index) => toAction(source, values[index] as object))
+  const faults = actions.flatMap(faultsOf)
+  if (faults.length > 0) {
+    const told = faults.slice(0, faultsMax).map((fault) => inActions(fault, sources))
+    throw invalidRequest('body', told)
+  }
+  return actions
+}
+
+const depthMessage = `nests deeper than ${jsonDepthMax} values; flatten it`
+
+function faultsOf({ json, ...action }: Action, index: number): Fault[] {
+  const pointer = `/actions/${index}`
+  const faults: Fault[] = []
+  if (nestsTooDeep(json)) faults.push({ pointer, message: depthMessage })
+  if (action.kind === 'commitInfo' && !isOperation(operationOf(action.body))) {
+    faults.push({ pointer: `${pointer}/commitInfo/operation`, message: operationMessage })
+  }
+  return faults
+}
+
 /** The pair of `idempotency`, its version exact. */
-function appTransactionOf(sources: BodySources): Proposal['appTransaction'] {
+function appTransactionOf(sources: FieldSources): Proposal['appTransaction'] {
   const source = sources.members.get('idempotency')
   if (source === undefined) return undefined
   const pair = parseExact(source) as NonNullable<Proposal['appTransaction']>
   if (pair.version <= longMax) return pair
   const message = `must be a whole number from 0 to ${longMax}`
-  throw invalidRequest('body', [atLine({ pointer: '/idempotency/version', message }, sources)])
+  throw invalidRequest('body', [inFields({ pointer: '/idempotency/version', message }, sources)])
 }
 
 /** Reads an action from its log line. */
@@ -107,29 +142,6 @@ function toAction(json: string, value: object | undefined): Action {
   return Object.hasOwn(actionShapes, name)
     ? ({ kind: name, body, json } as Action)
     : { kind: 'other', name, body, json }
-}
-
-/** What no reader of the log could take, whatever the action means. */
-function refuseUnfit(actions: readonly Action[], sources: BodySources): void {
-  const faults: Fault[] = []
-  const message = `nests deeper than ${jsonDepthMax} values; flatten it`
-  for (const name of infoMembers) {
-    const source = sources.members.get(name)
-    if (source !== undefined && nestsTooDeep(source)) faults.push({ pointer: `/${name}`, message })
-  }
-  for (const [index, { json, ...action }] of actions.entries()) {
-    const pointer = `/actions/${index}`
-    if (nestsTooDeep(json)) faults.push({ pointer, message })
-    if (action.kind === 'commitInfo' && !isOperation(operationOf(action.body))) {
-      faults.push({ pointer: `${pointer}/commitInfo/operation`, message: operationMessage })
-    }
-  }
-  if (faults.length > 0) {
-    throw invalidRequest(
-      'body',
-      faults.slice(0, faultsMax).map((fault) => atLine(fault, sources)),
-    )
-  }
 }
 
 const faultsMax = 100

@@ -2,12 +2,13 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { ErrorObject } from 'ajv'
 import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
-import type { Db } from '../database/connect.ts'
+import type { Db, Pool } from '../database/connect.ts'
 import { idempotentRequest, jsonAnswer, problemAnswer, sendOutcome } from '../http/answers.ts'
 import { bodyText } from '../http/body.ts'
 import type { OpenExport } from '../http/exports.ts'
 import { invalidRequest, toFaults } from '../http/faults.ts'
 import { objectText } from '../http/json-text.ts'
+import { LinesBody } from '../http/lines.ts'
 import { sendList, toPage } from '../http/lists.ts'
 import {
   IdempotencyHeaders,
@@ -23,14 +24,14 @@ import {
 import type { Answer } from '../idempotency/rules.ts'
 import type { Problem } from '../problems.ts'
 import { getTable } from '../tables/get-table.ts'
+import { headOf } from '../tables/queries.ts'
 import { tableKey } from '../tables/rules.ts'
 import { TableParams } from '../tables/schema.ts'
 import { commitMembers, receiptText, summaryText } from './commit-json.ts'
 import type { Committer } from './committer.ts'
 import { getCommit, listCommits } from './history.ts'
 import { allLogLines, beforeVersion, listLogLines } from './log-lines.ts'
-import { readLines } from './ndjson.ts'
-import { atLine, type BodySources, sourcesOf, tooManyActions, toProposal } from './proposal.ts'
+import { receiveJson, receiveLines } from './receive.ts'
 import {
   ActionLines,
   ActionsLimit,
@@ -42,15 +43,21 @@ import {
   CreateCommitQuery,
   VersionParams,
 } from './schema.ts'
-import type { Proposal, Verdict } from './unit.ts'
+import { type Intake, openIntake } from './staged/intake.ts'
+import { createStage } from './staged/stage.ts'
+import type { Part, Proposal, Verdict } from './unit.ts'
 
 /** What the routes of commits need. */
 export interface CommitRoutesContext {
   db: Db
+  /** For COPY. */
+  copyPool: Pool
   committer: Committer
   openExport: OpenExport
   /** Actions in one commit at most. */
   actionsMax: number
+  /** Of which so many are held in memory. */
+  heldActionsMax: number
 }
 
 /** `/tables/:id/commits`: propose a commit, and read what was committed. */
@@ -58,7 +65,7 @@ export const commitRoutes: FastifyPluginAsyncTypebox<CommitRoutesContext> = asyn
   app,
   context,
 ) => {
-  const { db, committer, openExport, actionsMax } = context
+  const { db, committer, openExport } = context
 
   app.post(
     '/tables/:id/commits',
@@ -103,9 +110,9 @@ export const commitRoutes: FastifyPluginAsyncTypebox<CommitRoutesContext> = asyn
       },
     },
     async (request, reply) => {
-      const proposal = readBody(request, actionsMax)
+      const part = await receive(request, request.params.id, context)
       const outcome = await committer.submit({
-        parts: [{ table: tableKey(request.params.id), proposal }],
+        parts: [part],
         idempotent: idempotentRequest(request),
         answer: (verdict) => answerCommit(verdict, request),
       })
@@ -138,9 +145,9 @@ export const commitRoutes: FastifyPluginAsyncTypebox<CommitRoutesContext> = asyn
       },
     },
     async (request, reply) => {
-      const proposal = readBody(request, actionsMax)
+      const part = await receive(request, request.params.id, context)
       const { answer } = await committer.check({
-        parts: [{ table: tableKey(request.params.id), proposal }],
+        parts: [part],
         answer: (verdict) => answerCommit(verdict, request),
       })
       const text = objectText({ status: String(answer.status), answer: answer.body })
@@ -235,34 +242,44 @@ const proposalBody = {
   },
 }
 
-function readBody(request: FastifyRequest, actionsMax: number): Proposal {
-  const body = request.body as CreateCommit | string
-  const query = request.query as CreateCommitQuery
-  const text = bodyText(request)
-  if (typeof body !== 'string') {
-    if (Object.keys(query).length > 0) throw misplacedFields(query)
-    const count = body.actions.length
-    if (count > actionsMax) throw tooManyActions(`${count} actions`, actionsMax)
-    return toProposal(body, sourcesOf(text))
+/** Receives a proposal and hands it on. What was staged for it is dropped unless it is handed on. */
+async function receive(
+  request: FastifyRequest,
+  id: string,
+  { db, copyPool, actionsMax, heldActionsMax }: CommitRoutesContext,
+): Promise<Part> {
+  const table = tableKey(id)
+  const intake = openIntake({
+    actionsMax,
+    heldActionsMax,
+    readHead: async () => headOf(await getTable(db, table)),
+    createStage: () => createStage({ db, copyPool }),
+  })
+  try {
+    return { table, proposal: await readBody(request, intake) }
+  } catch (error) {
+    await intake.abandon()
+    throw error
   }
-  const read = readLines(text, { fields: query, actionsMax })
+}
+
+function readBody(request: FastifyRequest, intake: Intake): Promise<Proposal> {
+  const body = request.body as CreateCommit | LinesBody
+  const query = request.query as CreateCommitQuery
+  if (!(body instanceof LinesBody)) {
+    if (Object.keys(query).length > 0) throw misplacedFields(query)
+    return receiveJson(body, bodyText(request), intake)
+  }
   const validate = request.compileValidationSchema(CreateCommit, 'body')
-  if (!validate(read.body)) throw invalidLines(validate.errors ?? [], read.sources)
-  return toProposal(read.body as CreateCommit, read.sources)
+  const findFaults = (fields: object) =>
+    validate(fields) ? [] : toFaults((validate.errors ?? []) as ErrorObject[], 'body')
+  return receiveLines(body, { query, findFaults }, intake)
 }
 
 function misplacedFields(query: object): Problem {
   const message = 'stands in the body when that is JSON'
   const faults = Object.keys(query).map((name) => ({ pointer: `/query/${name}`, message }))
   return invalidRequest('query', faults)
-}
-
-function invalidLines(found: readonly object[], sources: BodySources): Problem {
-  const faults = toFaults(found as ErrorObject[], 'body')
-  return invalidRequest(
-    'body',
-    faults.map((fault) => atLine(fault, sources)),
-  )
 }
 
 function answerCommit(verdict: Verdict, request: FastifyRequest): Answer {

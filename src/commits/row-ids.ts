@@ -16,7 +16,7 @@ import {
 import { tracksRows } from '../delta/row-tracking.ts'
 import { physicalRecordCount } from '../delta/statistics.ts'
 import type { TableLedger } from './ledger.ts'
-import type { LiveFile } from './rows.ts'
+import type { Head, LiveFile } from './rows.ts'
 
 /**
  * The actions of a legal commit as they go into the log: where the table tracks rows, each add with its row ids,
@@ -24,14 +24,7 @@ import type { LiveFile } from './rows.ts'
  */
 export function trackRows(table: TableLedger, actions: readonly Action[]): readonly Action[] {
   const { head } = table
-  if (
-    !tracksRows(
-      lastOf('protocol', actions) ?? head.protocol,
-      lastOf('metaData', actions) ?? head.metadata,
-    )
-  ) {
-    return actions
-  }
+  if (!tracksRowsAfter(actions, head)) return actions
   const before = head.rowIdHighWaterMark ?? noRowId
   const adds = actions.filter((action) => action.kind === 'add')
   const { rowIds, highest } = assignRowIds(
@@ -46,6 +39,17 @@ export function trackRows(table: TableLedger, actions: readonly Action[]): reado
   if (highest === before) return tracked
   head.rowIdHighWaterMark = highest
   return [...tracked, highestRowIdAction(highest)]
+}
+
+/** Whether a table tracks its rows once the actions are in it. */
+export function tracksRowsAfter(
+  actions: readonly Action[],
+  head: Pick<Head, 'protocol' | 'metadata'>,
+): boolean {
+  return tracksRows(
+    lastOf('protocol', actions) ?? head.protocol,
+    lastOf('metaData', actions) ?? head.metadata,
+  )
 }
 
 function lastOf<K extends 'protocol' | 'metaData'>(

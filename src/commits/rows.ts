@@ -101,12 +101,24 @@ export interface ActionUpdate {
   supersededVersion: number
 }
 
+/** A stage whose files become those of a version. */
+export interface StageWrite {
+  stage: string
+  tableId: string
+  version: number
+  hasRemoves: boolean
+  /** Whether some of them are of no live file. */
+  hasTombstones: boolean
+  replacesFiles: boolean
+}
+
 /** All that a batch writes. */
 export interface Writes {
   heads: Head[]
   commits: CommitRow[]
   files: FileRow[]
   fileUpdates: FileUpdate[]
+  stages: StageWrite[]
   actions: ActionRow[]
   actionUpdates: ActionUpdate[]
   answers: KeptAnswer[]

@@ -4,6 +4,7 @@ import { addLongs, longMax } from '../delta/longs.ts'
 import { noRowId } from '../delta/row-ids.ts'
 import { physicalRecordCount, recordCount } from '../delta/statistics.ts'
 import type { Head } from './rows.ts'
+import type { StagedFiles } from './staged/staged-files.ts'
 import type { Proposal } from './unit.ts'
 
 interface PlacedAdd {
@@ -16,7 +17,8 @@ interface PlacedAdd {
  * is not taken off first, and files that keep their row ids are not left out: only a table beyond all measure is
  * told apart by that. The adds must be legal.
  */
-export function sumViolations({ actions }: Proposal, head: Head): Violation[] {
+export function sumViolations({ actions, staged }: Proposal, head: Head): Violation[] {
+  if (staged !== undefined) return stagedSumViolations(staged, head)
   const adds = actions.flatMap((action, index) => (action.kind === 'add' ? { action, index } : []))
   if (areFarFromLongs(adds, head)) return []
   const sums = [
@@ -40,6 +42,16 @@ export function sumViolations({ actions }: Proposal, head: Head): Violation[] {
     }
   }
   return violations
+}
+
+/** Where the files are staged, the first of them stands for all. */
+function stagedSumViolations({ adds }: StagedFiles, head: Head): Violation[] {
+  const names = ['sizeInBytes', 'numRecords'] as const
+  return names.flatMap((name) => {
+    if (addLongs(head[name], adds[name]) <= longMax) return []
+    const message = `with the files of this commit the ${name} of the table would be more than ${longMax}`
+    return [{ code: 'long-invalid', index: 0, message }]
+  })
 }
 
 type Body = ReturnType<typeof exactBody<ActionOf<'add'>>>

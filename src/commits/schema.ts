@@ -172,9 +172,10 @@ export const CreateCommit = define(
 )
 export type CreateCommit = Static<typeof CreateCommit>
 
-/** Checked line by line by the route, since a body of lines is no JSON value. */
+/** Checked by the route, line by line as they arrive. */
 export const ActionLines = Type.Unsafe<CreateCommit>({
   type: 'string',
+  contentMediaType: 'application/x-ndjson',
   description: 'One action a line, exactly as in a log file.',
   examples: [`${JSON.stringify({ add: exampleAdd })}\n`],
 })

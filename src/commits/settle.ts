@@ -2,7 +2,7 @@ import type { Pool } from '../database/connect.ts'
 import { isLockTimeout, toProblem } from '../database/sqlstate.ts'
 import type { Outcome } from '../idempotency/rules.ts'
 import { Problem } from '../problems.ts'
-import { commitBatch } from './commit-batch.ts'
+import { type CommitOptions, commitBatch } from './commit-batch.ts'
 import type { Unit } from './unit.ts'
 
 /** A unit whose caller waits for an answer. */
@@ -23,9 +23,8 @@ export interface DurableBatch {
   changedTables: readonly string[]
 }
 
-export interface SettleOptions {
+export interface SettleOptions extends CommitOptions {
   pool: Pool
-  idempotencyRetentionMs: number
   /** Whether to wait for the row of a table that another transaction holds, or to pass by its units. */
   waits: boolean
   /** Called once the batch is durable. */

@@ -5,6 +5,7 @@ import type { Answer, IdempotentRequest } from '../idempotency/rules.ts'
 import type { Problem } from '../problems.ts'
 import type { DeclaredReads } from './reads.ts'
 import type { CommitRow } from './rows.ts'
+import type { StagedFiles } from './staged/staged-files.ts'
 
 /** What one writer wants committed to one table. */
 export interface Proposal {
@@ -20,6 +21,8 @@ export interface Proposal {
   /** Members of commitInfo that the writer gives. */
   info: CommitInfoMembers
   actions: readonly Action[]
+  /** The files, where they are too many for memory; then `actions` has none. */
+  staged?: StagedFiles | undefined
 }
 
 /** One table's share in a unit of work. `table` is an id or a name. */

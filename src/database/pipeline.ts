@@ -29,12 +29,14 @@ export interface PipelinedWork<Result> {
 export async function inPipelinedTransaction<Result>(
   pool: Pool,
   work: (tx: Tx) => Promise<PipelinedWork<Result>>,
+  settings: PipelineSettings = {},
 ): Promise<Result> {
   const client = await pool.connect()
   let broken: Error | undefined
   try {
-    const begun = client.query(begin)
-    const [{ result, writes }] = await Promise.all([work(transactionOver(client, begun)), begun])
+    const begun = client.query(beginning(settings))
+    const tx = transactionOver(client, begun, settings)
+    const [{ result, writes }] = await Promise.all([work(tx), begun])
     const [{ command }] = await Promise.all([client.query('commit'), ...writes])
     if (command !== 'COMMIT') throw new Error('PostgreSQL has rolled the transaction back')
     return result
@@ -48,6 +50,20 @@ export async function inPipelinedTransaction<Result>(
   }
 }
 
+/** What is special about a transaction. */
+export interface PipelineSettings {
+  /**
+   * For statements over many rows: the time that each may take. They are planned each by itself, and not prepared;
+   * a table is read whole only where there is no other way.
+   */
+  bulkMsMax?: number
+}
+
+function beginning({ bulkMsMax }: PipelineSettings): string {
+  if (bulkMsMax === undefined) return begin
+  return `begin isolation level read committed; set local enable_seqscan = off; set local statement_timeout = ${Math.trunc(bulkMsMax)}`
+}
+
 /**
  * Plans are kept for as long as the connection is, often from a time when a table was empty and reading it whole
  * the best way. All that is looked up here is looked up by key, so the plans may do nothing else.
@@ -58,9 +74,15 @@ const begin = `begin isolation level read committed;
 const executors = new WeakMap<PoolClient, EagerExecutor>()
 
 /** The queries of one connection, on which a transaction is being begun, so that they may do what takes a `Tx`. */
-function transactionOver(client: PoolClient, begun: Promise<unknown>): Tx {
-  const executor = executors.get(client) ?? new EagerExecutor(client)
-  executors.set(client, executor)
+function transactionOver(
+  client: PoolClient,
+  begun: Promise<unknown>,
+  { bulkMsMax }: PipelineSettings,
+): Tx {
+  const isBulk = bulkMsMax !== undefined
+  const executor =
+    (isBulk ? undefined : executors.get(client)) ?? new EagerExecutor(client, !isBulk)
+  if (!isBulk) executors.set(client, executor)
   executor.begun = begun
   const dialect = new PostgresDialect({ pool: async () => Promise.reject(belongsToOne) })
   const driver = new DummyDriver()
@@ -80,13 +102,15 @@ class EagerExecutor extends DefaultQueryExecutor {
   /** Settles when the present transaction has begun. No answer is given to a statement outside it. */
   begun: Promise<unknown> = Promise.resolve()
   readonly #client: PoolClient
+  readonly #prepares: boolean
   readonly #names = new Map<string, string>()
 
-  constructor(client: PoolClient) {
+  constructor(client: PoolClient, prepares: boolean) {
     super(new PostgresQueryCompiler(), new PostgresAdapter(), {
       provideConnection: () => Promise.reject(belongsToOne),
     })
     this.#client = client
+    this.#prepares = prepares
   }
 
   override executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
@@ -103,6 +127,7 @@ class EagerExecutor extends DefaultQueryExecutor {
   }
 
   #nameOf(text: string): string | undefined {
+    if (!this.#prepares) return undefined
     if (!this.#names.has(text) && this.#names.size < preparedMax) {
       this.#names.set(text, `s${this.#names.size}`)
     }

@@ -4,6 +4,12 @@ import type { Long } from './actions.ts'
 export const longMax = 2n ** 63n - 1n
 export const longMin = -(2n ** 63n)
 
+/** Whether a value is a whole number in the range of a long, and exact. */
+export function isLong(value: unknown): value is Long {
+  if (typeof value === 'number') return Number.isSafeInteger(value)
+  return typeof value === 'bigint' && value >= longMin && value <= longMax
+}
+
 /** Exact sum of two longs, as a number where that is exact. */
 export function addLongs(a: Long, b: Long): Long {
   if (typeof a === 'number' && typeof b === 'number') {

@@ -90,9 +90,14 @@ export function judgeStatistics(text: string): JudgedStatistics {
   return fault === undefined ? { statistics } : { fault }
 }
 
+const firstCount = /^\{"numRecords":(\d{1,15})[,}]/
+
 /** The number of records in a data file, those that a deletion vector removes included; undefined where not told. */
 export function physicalRecordCount({ stats }: { stats?: string | null }): Long | undefined {
-  return stats ? parseStatistics(stats)?.numRecords : undefined
+  if (!stats) return undefined
+  // Most writers put the count first, and the rest need not be parsed again to learn it.
+  const first = firstCount.exec(stats)?.[1]
+  return first === undefined ? parseStatistics(stats)?.numRecords : Number(first)
 }
 
 /** `physicalRecordCount` of an add by its log line. */

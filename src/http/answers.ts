@@ -1,19 +1,19 @@
-import { createHash } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Answer, IdempotentRequest, Outcome } from '../idempotency/rules.ts'
 import { Problem } from '../problems.ts'
 import { bodyText } from './body.ts'
+import { LinesBody } from './lines.ts'
 import { problemType } from './problem-rendering.ts'
+import { beginHash } from './request-hash.ts'
 
 /** The request as one that is to apply once, when it came with an Idempotency-Key. */
 export function idempotentRequest(request: FastifyRequest): IdempotentRequest | undefined {
   const header = request.headers['idempotency-key']
   if (header === undefined) return undefined
-  const requestHash = createHash('sha256')
-    .update(`${request.method} ${request.url}\n${request.headers['content-type'] ?? ''}\n`)
-    .update(bodyText(request))
-    .digest()
-  return { key: readKey([header].flat().join(',')), requestHash }
+  const { body } = request
+  const hash =
+    body instanceof LinesBody ? body.hash() : beginHash(request).update(bodyText(request))
+  return { key: readKey([header].flat().join(',')), requestHash: hash.digest() }
 }
 
 /** The key is a structured string (RFC 9651); a bare one without quotes and commas is taken too. */

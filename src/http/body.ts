@@ -2,7 +2,9 @@ import { TextDecoder } from 'node:util'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Problem } from '../problems.ts'
 import { invalidRequest } from './faults.ts'
-import { parseJson, refuseTooMuch } from './json-reading.ts'
+import { parseJson } from './json-reading.ts'
+import { bodyTooLarge, LinesBody } from './lines.ts'
+import { beginHash } from './request-hash.ts'
 
 const jsonType = 'application/json'
 const ndjsonType = 'application/x-ndjson'
@@ -15,33 +17,28 @@ export function bodyText(request: FastifyRequest): string {
 }
 
 /**
- * Reads JSON bodies into values and NDJSON bodies as text. Refused are bodies that are not UTF-8, of a type that
+ * Reads JSON bodies into values; NDJSON bodies become `LinesBody`. Refused are bodies that are not UTF-8, of a type that
  * the route does not take, too large, missing where one is needed, or with fields where none is taken.
  */
-export function installBodies(app: FastifyInstance): void {
+export function installBodies(app: FastifyInstance, limits: { linesBytesMax: number }): void {
   app.removeAllContentTypeParsers()
   const decoder = new TextDecoder('utf-8', { fatal: true })
-  const readers = {
-    [jsonType]: (text: string): unknown => parseJson(text),
-    [ndjsonType]: (text: string): unknown => {
-      refuseTooMuch(text)
-      return text
+  app.addContentTypeParser<Buffer>(
+    jsonType,
+    { parseAs: 'buffer' },
+    async (request: FastifyRequest, bytes: Buffer) => {
+      const text = decode(decoder, bytes)
+      if (text.trim() === '') return undefined
+      texts.set(request, text)
+      return parseJson(text)
     },
-  }
-  for (const [type, read] of Object.entries(readers)) {
-    app.addContentTypeParser<Buffer>(
-      type,
-      { parseAs: 'buffer' },
-      async (request: FastifyRequest, bytes: Buffer) => {
-        const text = decode(decoder, bytes)
-        if (text.trim() === '') return undefined
-        texts.set(request, text)
-        return read(text)
-      },
-    )
-  }
+  )
+  app.addContentTypeParser(ndjsonType, async (request: FastifyRequest) => {
+    const sizes = { bytesMax: limits.linesBytesMax, lineBytesMax: request.routeOptions.bodyLimit }
+    return new LinesBody(request.raw, beginHash(request), sizes)
+  })
   app.addHook('preParsing', async (request) => {
-    if (carriesBody(request)) refuseUnreadableBody(request)
+    if (carriesBody(request)) refuseUnreadableBody(request, limits.linesBytesMax)
   })
   app.addHook('preValidation', async (request) => checkPresence(request))
 }
@@ -60,7 +57,7 @@ function carriesBody({ method, headers }: FastifyRequest): boolean {
 }
 
 /** What the head of a request tells of its body is refused before the body is read. */
-function refuseUnreadableBody(request: FastifyRequest): void {
+function refuseUnreadableBody(request: FastifyRequest, linesBytesMax: number): void {
   const { headers, routeOptions } = request
   const supported = supportedTypes(request)
   const encoding = headers['content-encoding'] ?? 'identity'
@@ -80,7 +77,8 @@ function refuseUnreadableBody(request: FastifyRequest): void {
       { facts: { supported } },
     )
   }
-  if (Number(headers['content-length'] ?? 0) > routeOptions.bodyLimit) throw bodyTooLarge(request)
+  const bytesMax = type === ndjsonType ? linesBytesMax : routeOptions.bodyLimit
+  if (Number(headers['content-length'] ?? 0) > bytesMax) throw bodyTooLarge(bytesMax)
 }
 
 /** The types of body that a route takes; one that takes none bears an empty object. */
@@ -88,14 +86,6 @@ function supportedTypes(request: FastifyRequest): string[] {
   const { body } = request.routeOptions.schema ?? {}
   const content = (body as { content?: object } | undefined)?.content
   return Object.keys(content ?? { [jsonType]: body })
-}
-
-/** The refusal of a body that is larger than its route takes. */
-export function bodyTooLarge(request: FastifyRequest): Problem {
-  const maxBytes = request.routeOptions.bodyLimit
-  return new Problem('body-too-large', `The body has more than the ${maxBytes} bytes taken here.`, {
-    facts: { maxBytes },
-  })
 }
 
 function checkPresence({ body, routeOptions }: FastifyRequest): void {

@@ -2,8 +2,8 @@ import type { ErrorObject } from 'ajv'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { toProblem } from '../database/sqlstate.ts'
 import { Problem } from '../problems.ts'
-import { bodyTooLarge } from './body.ts'
 import { invalidRequest, type RequestPart, toFaults } from './faults.ts'
+import { bodyTooLarge } from './lines.ts'
 
 export const problemType = 'application/problem+json'
 
@@ -61,7 +61,8 @@ function fromValidation(error: FastifyError): Problem {
 
 /** Errors of Fastify and its plugins that a caller can cause. */
 function fromFramework(error: FastifyError, request: FastifyRequest): Problem | undefined {
-  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return bodyTooLarge(request)
+  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+    return bodyTooLarge(request.routeOptions.bodyLimit)
   if (request.raw.destroyed && !request.raw.complete) {
     return new Problem('invalid-request', 'The connection ended in the middle of the request.')
   }

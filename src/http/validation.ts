@@ -33,10 +33,17 @@ export function strictBodies(): NonNullable<FastifyServerOptions['schemaControll
     const first = compile({ ...asTheyAre, allErrors: false })
     const all = compile({ ...asTheyAre, allErrors: true })
     const coerced = compile({ allErrors: true, coerceTypes: true })
-    return (route) =>
-      route.httpPart === 'body' ? listingFaults(first(route), all(route)) : coerced(route)
+    return (route) => {
+      if (isOfLines(route.schema)) return () => true
+      return route.httpPart === 'body' ? listingFaults(first(route), all(route)) : coerced(route)
+    }
   }
   return { compilersFactory: { buildValidator: buildValidator as never } }
+}
+
+/** A body of lines is checked by its route, as they arrive. */
+function isOfLines(schema: unknown): boolean {
+  return (schema as { contentMediaType?: string }).contentMediaType === 'application/x-ndjson'
 }
 
 /**

@@ -5,7 +5,7 @@ import type { MirrorRow } from '../mirror/rules.ts'
 import { isTableId } from './rules.ts'
 
 /** A row of `tables` with the state of its mirror. */
-export interface TableRow extends MirrorRow, Totals {
+export interface TableRow extends MirrorRow, Totals, Pick<Head, 'rowIdHighWaterMark'> {
   id: string
   name: string
   location: string
@@ -33,6 +33,7 @@ const selectTables = (db: Db) =>
       't.size_in_bytes as sizeInBytes',
       't.num_records as numRecords',
       't.num_files_without_records as numFilesWithoutRecords',
+      't.row_id_high_water_mark as rowIdHighWaterMark',
       't.created_at as createdAt',
       't.dropped_at as droppedAt',
       'm.published_version as publishedVersion',
@@ -152,6 +153,18 @@ export async function findExisting(tx: Tx, tables: readonly string[]): Promise<S
     select id, name from tables where ${areNamed(tables)}`.execute(tx)
   const found = new Set(rows.flatMap(({ id, name }) => [id, name]))
   return new Set(tables.filter((table) => found.has(table)))
+}
+
+/** The head of a table, as it was when the row was read. */
+export function headOf(row: TableRow): Head {
+  const { protocol: protocolJson, metadata: metadataJson } = row
+  return {
+    ...row,
+    protocolJson,
+    metadataJson,
+    protocol: JSON.parse(protocolJson).protocol,
+    metadata: JSON.parse(metadataJson).metaData,
+  }
 }
 
 /** Moves heads that `lockHeads` has locked. */

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { createCommitter } from '../../src/commits/committer.ts'
-import { sourcesOf, toProposal } from '../../src/commits/proposal.ts'
+import { parseAction, toProposal } from '../../src/commits/proposal.ts'
 import type { Unit } from '../../src/commits/unit.ts'
 import { add } from '../support/api.ts'
 import { poolOf } from '../support/postgres.ts'
@@ -100,6 +100,7 @@ async function startCommitter(t: Test, count: number, { queueCommitsMax = 10_000
     batchesMax: 4,
     batchActionsMax: 20_000,
     idempotencyRetentionMs: 1000,
+    bulkMsMax: 10_000,
     onBatch: ({ changedTables }) => batches.push(changedTables),
   })
   return { committer, tables, batches }
@@ -109,8 +110,8 @@ let files = 0
 
 function unitOn(table: string): Unit {
   files += 1
-  const body = { actions: [add(`file-${files}`)] }
-  const proposal = toProposal(body as never, sourcesOf(JSON.stringify(body)))
+  const actions = [parseAction(JSON.stringify(add(`file-${files}`)))]
+  const proposal = toProposal({}, { members: new Map() }, { actions })
   return {
     parts: [{ table, proposal }],
     answer: ({ kind }) => ({ status: kind === 'committed' ? 201 : 409, headers: {}, body: '' }),

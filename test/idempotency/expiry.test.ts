@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
 import t from 'tap'
 import type { Db } from '../../src/database/connect.ts'
-import { startSweeper } from '../../src/idempotency/sweeper.ts'
+import { expiredAnswers } from '../../src/idempotency/expiry.ts'
+import { startSweeper } from '../../src/maintenance/sweeper.ts'
 import { add } from '../support/api.ts'
 import { startTestServer } from '../support/server.ts'
 
@@ -29,7 +30,7 @@ t.test('answers that have outlived their time are swept, however many', async (t
   await keep(db, 2500)
   await age(db, 61)
   await keep(db, 3)
-  const sweeper = startSweeper({ db, retentionMs: 60 * minuteMs, log })
+  const sweeper = startSweeper(expiredAnswers(db, 60 * minuteMs), log)
   t.teardown(sweeper.stop)
   while ((await count(db)) > 3) await sleep(5)
   await sweeper.stop()
@@ -39,7 +40,7 @@ t.test('answers that have outlived their time are swept, however many', async (t
 t.test('the sweeper comes back for those that expire later', async (t) => {
   const { db } = await startTestServer(t)
   await keep(db, 1)
-  const sweeper = startSweeper({ db, retentionMs: 200, log })
+  const sweeper = startSweeper(expiredAnswers(db, 200), log)
   t.teardown(sweeper.stop)
   while ((await count(db)) > 0) await sleep(5)
   await keep(db, 1)
@@ -52,7 +53,7 @@ t.test('a sweeper that cannot reach the database says so and goes on', async (t)
   await sql`alter table idempotency_keys rename to away`.execute(db)
   const { promise: warned, resolve } = Promise.withResolvers<string>()
   const warn = (_: object, message: string) => resolve(message)
-  const sweeper = startSweeper({ db, retentionMs: 50, log: { warn } })
+  const sweeper = startSweeper(expiredAnswers(db, 50), { warn })
   t.teardown(sweeper.stop)
   t.match(await warned, 'could not be removed')
   await sql`alter table away rename to idempotency_keys`.execute(db)

@@ -11,6 +11,8 @@ export interface CandidateCommit {
   reads: Reads
   /** The level that the commit is judged at; see `effectiveLevel`. */
   isolationLevel: IsolationLevel
+  /** Canonical paths of files that it adds and removes besides those of `actions`. */
+  files?: { added: ReadonlySet<string>; removed: ReadonlySet<string> } | undefined
 }
 
 /** Which of the files that winners add are held against a commit. */
@@ -44,11 +46,11 @@ function countAdds(
 
 /** Sorts out what a commit depends on, once for all its winners. */
 export function toCandidate(commit: CandidateCommit): Candidate {
-  const { actions, reads } = commit
+  const { actions, reads, files } = commit
   const appIds = new Set(reads.appIds)
   const writtenDomains = new Set<string>()
-  const removed = new Set<string>()
-  const added = new Set<string>()
+  const removed = new Set(files?.removed)
+  const added = new Set(files?.added)
   let writesProtocol = false
   let writesMetadata = false
   for (const { kind, body } of actions) {

@@ -252,8 +252,8 @@ const masses: Refusal[] = [
     path: commits,
     raw: '1\n'.repeat(4_000_000),
     headers: ndjson,
-    code: 'too-many-actions',
-    tells: { maxActions: 100_000 },
+    code: 'invalid-request',
+    tells: { errors: [{ pointer: '/actions/0', line: 1 }] },
   },
 ]
 

@@ -1,0 +1,182 @@
+import { setImmediate } from 'node:timers/promises'
+import type { Action, ActionOf, AddFile, Long } from '../../delta/actions.ts'
+import { deletionVectorId } from '../../delta/deletion-vectors.ts'
+import { exactBody } from '../../delta/json.ts'
+import { isLong } from '../../delta/longs.ts'
+import { parsePath } from '../../delta/paths.ts'
+import { recordCount } from '../../delta/statistics.ts'
+import { tooManyActions } from '../proposal.ts'
+import { tracksRowsAfter } from '../row-ids.ts'
+import type { Head } from '../rows.ts'
+import { judgeFiles } from './judge-files.ts'
+import { addFile, noFiles, noteViolations, tooManyTracked, trackedActionsMax } from './rules.ts'
+import type { Stage, StagedAction } from './stage.ts'
+import type { Place, StagedFiles } from './staged-files.ts'
+
+/** The actions of a commit, all in memory or the files of them staged. */
+export interface Collected {
+  actions: readonly Action[]
+  staged?: StagedFiles
+}
+
+/** Takes in the actions of a commit, in order. While they are few they stay in memory. */
+export interface Intake {
+  /** Throws a problem when they become too many. */
+  take: (actions: readonly Action[]) => Promise<void>
+  finish: () => Promise<Collected>
+  /** Drops the stage, if there is one. */
+  abandon: () => Promise<void>
+}
+
+export interface IntakeOptions {
+  /** Actions of a commit, and those of them that are held in memory. */
+  actionsMax: number
+  heldActionsMax: number
+  /** The table as it is now, so that most faults are found before it is locked. */
+  readHead: () => Promise<Head>
+  createStage: () => Promise<Stage>
+}
+
+/** Characters of actions that are held in memory. */
+const heldCharactersMax = 16 * 1024 * 1024
+/** Actions that are taken without a pause for other requests. */
+const sliceMax = 500
+
+export function openIntake(options: IntakeOptions): Intake {
+  const { actionsMax, heldActionsMax, readHead, createStage } = options
+  const held: Action[] = []
+  let tracksRows = false
+  let heldCharacters = 0
+  let count = 0
+  let staging: Staging | undefined
+
+  return {
+    async take(actions) {
+      count += actions.length
+      if (count > actionsMax) throw tooManyActions(`at least ${count} actions`, actionsMax)
+      if (tracksRows && count > trackedActionsMax) throw tooManyTracked()
+      if (staging !== undefined) return staging.take(actions)
+      for (const action of actions) {
+        held.push(action)
+        heldCharacters += action.json.length
+      }
+      const isSmall = held.length <= heldActionsMax && heldCharacters <= heldCharactersMax
+      if (isSmall || tracksRows) return
+      const head = await readHead()
+      tracksRows = tracksRowsAfter(held, head)
+      if (tracksRows) return
+      staging = createStaging(await createStage(), head)
+      await staging.take(held.splice(0))
+    },
+    finish: async () => staging?.finish() ?? { actions: held },
+    abandon: async () => staging?.drop(),
+  }
+}
+
+interface Staging {
+  take: (actions: readonly Action[]) => Promise<void>
+  finish: () => Promise<Collected>
+  drop: () => Promise<void>
+}
+
+type FileAction = ActionOf<'add'> | ActionOf<'remove'>
+
+interface PlacedFile extends Place {
+  action: FileAction
+}
+
+/** Judges files as they come and puts them aside; keeps the other actions. */
+function createStaging(stage: Stage, head: Head): Staging {
+  const others: Action[] = []
+  const places: Place[] = []
+  const changes: Action[] = []
+  const sums = { adds: noFiles, numRemoves: 0, changesData: false }
+  const judged: StagedFiles['judged'] = { against: head, found: { list: [], count: 0 } }
+  let next: Place = { index: 0, position: 1 }
+
+  /** Sorts out the files of a slice; the others are kept. */
+  function sort(actions: readonly Action[]): PlacedFile[] {
+    const files: PlacedFile[] = []
+    for (const action of actions) {
+      const place = next
+      const takesLine = action.kind !== 'commitInfo'
+      next = { index: place.index + 1, position: place.position + (takesLine ? 1 : 0) }
+      if (action.kind === 'add' || action.kind === 'remove') files.push({ action, ...place })
+      else keep(action, place)
+    }
+    return files
+  }
+
+  function keep(action: Action, place: Place): void {
+    if (others.length === othersMax) {
+      throw tooManyActions('more actions that are no add or remove', othersMax)
+    }
+    others.push(action)
+    places.push(place)
+    if (action.kind !== 'metaData' && action.kind !== 'protocol') return
+    changes.push(action)
+    if (sums.adds.numFiles + sums.numRemoves > 0) judged.against = undefined
+  }
+
+  async function takeSlice(actions: readonly Action[]): Promise<void> {
+    const files = sort(actions)
+    if (judged.against !== undefined) {
+      const context = { head, changes, findLiveFile: () => undefined }
+      noteViolations(judged.found, judgeFiles(judgeable(files), context))
+    }
+    const rows = files.map(toRow)
+    for (const { kind, size, numRecords } of rows) {
+      if (kind === 'add') sums.adds = addFile(sums.adds, size ?? 0, numRecords)
+      else sums.numRemoves += 1
+    }
+    sums.changesData ||= files.some(({ action }) => action.body.dataChange)
+    await stage.write(rows)
+  }
+
+  return {
+    async take(actions) {
+      for (let from = 0; from < actions.length; from += sliceMax) {
+        await takeSlice(actions.slice(from, from + sliceMax))
+        if (from + sliceMax < actions.length) await setImmediate()
+      }
+    },
+    async finish() {
+      await stage.flush()
+      const numLines = next.position - 1
+      return { actions: others, staged: { stage, places, numLines, ...sums, judged } }
+    },
+    drop: stage.drop,
+  }
+}
+
+const othersMax = 100_000
+
+/** Those that can be judged before the table is locked. One with a deletion vector may be in the table with it. */
+function judgeable(files: readonly PlacedFile[]): PlacedFile[] {
+  return files.filter(({ action }) => action.kind === 'remove' || !action.body.deletionVector)
+}
+
+/** Rows of illegal actions are never committed, but must be storable. */
+function toRow({ action, position }: PlacedFile): StagedAction {
+  const { kind, json: line } = action
+  const { path, deletionVector } = action.body
+  const row = {
+    position,
+    kind,
+    path: parsePath(path).key ?? '',
+    deletionVectorId: deletionVectorId(deletionVector)?.replaceAll('\0', '') ?? null,
+    line,
+  }
+  if (action.kind === 'remove') return { ...row, size: null, numRecords: null }
+  const add = isExact(action.body) ? action.body : exactBody(action)
+  return { ...row, size: longOrNull(add.size), numRecords: longOrNull(recordCount(add)) }
+}
+
+/** A long that was rounded when it was parsed is beyond the numbers that are safe. */
+function isExact({ size, deletionVector }: AddFile): boolean {
+  return Number.isSafeInteger(size) && Number.isSafeInteger(deletionVector?.cardinality ?? 0)
+}
+
+function longOrNull(value: Long | undefined): Long | null {
+  return isLong(value) ? value : null
+}

@@ -1,0 +1,60 @@
+import type { Long, Violation } from '../../delta/actions.ts'
+import { addLongs } from '../../delta/longs.ts'
+import { Problem } from '../../problems.ts'
+import type { FileSums, Violations } from './staged-files.ts'
+
+export const noFiles: FileSums = {
+  numFiles: 0,
+  sizeInBytes: 0,
+  numRecords: 0,
+  numFilesWithoutRecords: 0,
+}
+
+export function addFile(sums: FileSums, size: Long, numRecords: Long | null): FileSums {
+  return {
+    numFiles: sums.numFiles + 1,
+    sizeInBytes: addLongs(sums.sizeInBytes, size),
+    numRecords: addLongs(sums.numRecords, numRecords ?? 0),
+    numFilesWithoutRecords: sums.numFilesWithoutRecords + (numRecords === null ? 1 : 0),
+  }
+}
+
+/** Files are given their row ids in memory, so where a table tracks its rows none are staged, and these are all. */
+export const trackedActionsMax = 100_000
+
+/** An answer lists so many violations at most, and counts the rest. */
+export const violationsMax = 1000
+
+/** Adds what was found to what is known. */
+export function noteViolations(known: Violations, found: readonly Violation[]): void {
+  known.count += found.length
+  known.list.push(...found.slice(0, violationsMax - known.list.length))
+}
+
+/** The refusal of a commit of more actions than are taken where a table tracks its rows. */
+export function tooManyTracked(): Problem {
+  return new Problem(
+    'too-many-actions',
+    `The table tracks its rows, and of such a table one commit may have ${trackedActionsMax} actions. Split it.`,
+    { facts: { maxActions: trackedActionsMax } },
+  )
+}
+
+/** A violation told of some actions as if they were all, with the places that these have in the body. */
+export function toldInBody(
+  violation: Violation,
+  placeOf: (index: number) => number | undefined,
+): Violation {
+  const message = violation.message.replaceAll(
+    /actions\[(\d+)\]/g,
+    (_, index) => `actions[${placeOf(Number(index)) ?? index}]`,
+  )
+  return { ...violation, message, index: placeOf(violation.index) ?? violation.index }
+}
+
+/** Forgets what was found of actions that are judged anew. */
+export function dropViolations(known: Violations, indexes: ReadonlySet<number>): void {
+  const kept = known.list.filter(({ index }) => !indexes.has(index))
+  known.count -= known.list.length - kept.length
+  known.list = kept
+}

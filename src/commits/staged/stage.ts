@@ -1,0 +1,119 @@
+import { randomBytes } from 'node:crypto'
+import { sql } from 'kysely'
+import type { Db, Pool } from '../../database/connect.ts'
+import { copyIn, copyRow } from '../../database/copy-in.ts'
+import type { Sweep } from '../../maintenance/sweeper.ts'
+
+/** A file action on its way into the stage. */
+export interface StagedAction {
+  /** Line in the log file, from 1; line 0 is the commitInfo. */
+  position: number
+  kind: 'add' | 'remove'
+  /** The canonical path. */
+  path: string
+  deletionVectorId: string | null
+  /** Of an add. */
+  size: number | bigint | null
+  numRecords: number | bigint | null
+  /** The line itself. */
+  line: string
+}
+
+/** Where the file actions of one large commit are put aside, in the order of their lines. */
+export interface Stage {
+  /** The table, with its schema. */
+  table: string
+  /** Takes the next actions. While some are sent, the next ones may be made ready. */
+  write: (actions: readonly StagedAction[]) => Promise<void>
+  /** Sends what is left. */
+  flush: () => Promise<void>
+  drop: () => Promise<void>
+}
+
+/** Bytes that are sent at once, but for a slice that alone is larger. */
+const sentMax = 256 * 1024
+
+/**
+ * Makes a stage. Its rows are not logged: should PostgreSQL crash, the commit has failed anyway. Its name tells
+ * its age, so that what a crashed server leaves can be found.
+ */
+export async function createStage({ db, copyPool }: { db: Db; copyPool: Pool }): Promise<Stage> {
+  const table = `staging.s${Date.now()}_${randomBytes(8).toString('hex')}`
+  // Nothing is lost with a stage, so its making waits for no flush.
+  await sql`
+    set local synchronous_commit = off;
+    create unlogged table ${sql.table(table)} (
+      position integer not null,
+      kind text not null,
+      path text not null,
+      deletion_vector_id text,
+      size bigint,
+      num_records bigint,
+      line json not null
+    )`.execute(db)
+  // One is filled while the other is sent; new ones for each million rows would pile up before they are collected.
+  let [filling, sent] = [Buffer.alloc(sentMax), Buffer.alloc(sentMax)]
+  let used = 0
+  let sending = Promise.resolve()
+
+  async function send(): Promise<void> {
+    // One transfer at a time; the wait for the one before is what holds back the client.
+    await sending
+    const rows = filling.subarray(0, used)
+    ;[filling, sent] = [sent, filling]
+    used = 0
+    sending = copyIn(copyPool, table, rows)
+    // It is waited for later, and its failure told then.
+    sending.catch(() => {})
+  }
+
+  return {
+    table,
+    async write(actions) {
+      const rows = actions.map(rowOf).join('')
+      const bytes = Buffer.byteLength(rows)
+      if (used + bytes > filling.length) await send()
+      if (bytes > filling.length) filling = Buffer.alloc(bytes)
+      used += filling.write(rows, used)
+    },
+    async flush() {
+      await send()
+      await sending
+    },
+    async drop() {
+      await sending.catch(() => {})
+      await sql`set local synchronous_commit = off; drop table if exists ${sql.table(table)}`.execute(
+        db,
+      )
+    },
+  }
+}
+
+function rowOf({ position, kind, path, deletionVectorId, size, numRecords, line }: StagedAction) {
+  return copyRow([position, kind, path, deletionVectorId, size, numRecords, line])
+}
+
+/** Stages that a server has left when it was killed: no commit under way can be as old as these. */
+export function abandonedStages(
+  db: Db,
+  limits: { requestMsMax: number; databaseCopyMsMax: number },
+): Sweep {
+  const ageMs = limits.requestMsMax + statementsMax * limits.databaseCopyMsMax
+  return { what: 'abandoned stages', sweep: () => dropOlder(db, ageMs), pauseMs: 60_000 }
+}
+
+/** Of the statements about a stage that take long. */
+const statementsMax = 10
+
+/** Drops stages that are older; answers how many. */
+async function dropOlder(db: Db, ageMs: number): Promise<number> {
+  const { rows } = await sql<{ name: string }>`
+    select tablename as name from pg_tables where schemaname = 'staging'
+      and substring(tablename from '^s(\d+)_')::bigint
+        < extract(epoch from clock_timestamp()) * 1000 - ${ageMs}
+    limit 100`.execute(db)
+  if (rows.length === 0) return 0
+  const tables = rows.map(({ name }) => sql.table(`staging.${name}`))
+  await sql`drop table if exists ${sql.join(tables)}`.execute(db)
+  return rows.length
+}

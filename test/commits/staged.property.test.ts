@@ -1,0 +1,145 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { add, remove } from '../support/api.ts'
+import { startTestServer } from '../support/server.ts'
+
+// What is staged must be answered, kept and published like what is held in memory.
+const held = await startTestServer(t, { heldActionsMax: 100_000 })
+const staging = await startTestServer(t, { heldActionsMax: 2 }, { beside: held })
+
+const definition = {
+  schema: {
+    type: 'struct',
+    fields: ['id', 'day'].map((name) => ({ name, type: 'string', nullable: true, metadata: {} })),
+  },
+  configuration: { 'delta.enableDeletionVectors': 'true', 'delta.enableChangeDataFeed': 'true' },
+}
+
+const paths = ['a', 'b', 'c', 'd%20e', 'f', 'g\u00e9']
+const vector = {
+  deletionVector: {
+    storageType: 'u',
+    pathOrInlineDv: 'v'.repeat(20),
+    offset: 1,
+    sizeInBytes: 9,
+    cardinality: 2,
+  },
+}
+const path = fc.constantFrom(...paths, 'd e')
+
+/** What may be done to one file; whether it is legal depends on the table. */
+const change = path.chain((name) =>
+  fc.constantFrom(
+    [add(name)],
+    [add(name)],
+    [add(name, { dataChange: false, stats: null })],
+    [remove(name)],
+    [remove(name), add(name, vector)],
+    [remove(name, vector)],
+  ),
+)
+const changes = fc.uniqueArray(change, {
+  minLength: 3,
+  maxLength: paths.length,
+  selector: ([first]) =>
+    JSON.stringify(first)
+      .replace(/.*"path":"([^"]*)".*/, '$1')
+      .slice(0, 1),
+})
+const oddFile = fc.oneof(
+  change.map(([first]) => first as object),
+  path.map((name) => add(name, vector)),
+  fc.constantFrom(
+    add('', { size: -1 }),
+    add('h', { partitionValues: { day: '1' } }),
+    add('i', { size: 2 ** 53 - 1, stats: '{"numRecords":"x"}' }),
+  ),
+)
+const otherAction = fc.constantFrom(
+  { txn: { appId: 'app', version: 3 } },
+  { cdc: { path: '_change_data/x', partitionValues: {}, size: 1, dataChange: false } },
+  { commitInfo: { operation: 'MERGE', more: 1.5 } },
+  { unknown: { kept: true } },
+  { domainMetadata: { domain: 'mine', configuration: '{}', removed: false } },
+)
+const actions = fc
+  .tuple(
+    changes,
+    fc.array(otherAction, { maxLength: 2 }),
+    fc.option(oddFile, { freq: 1 }),
+    fc.nat(8),
+  )
+  .map(([files, others, odd, at]) => {
+    const all: object[] = [...files.flat(), ...(odd === null ? [] : [odd])]
+    return all.toSpliced(at, 0, ...others)
+  })
+const seldom = <T>(arbitrary: fc.Arbitrary<T>) =>
+  fc.oneof({ weight: 3, arbitrary: fc.constant({}) }, { weight: 1, arbitrary })
+const proposal = fc
+  .tuple(
+    actions.map((all) => ({ actions: all })),
+    seldom(fc.record({ expectedVersion: fc.integer({ min: 1, max: 4 }) })),
+    seldom(
+      fc.record({ idempotency: fc.record({ appId: fc.constant('app'), version: fc.nat(4) }) }),
+    ),
+    seldom(
+      fc.record({
+        readVersion: fc.nat(4),
+        reads: fc.constantFrom({ wholeTable: true }, { files: ['a', 'b'] }, {}),
+      }),
+    ),
+  )
+  .map((parts): object => Object.assign({}, ...parts))
+
+/** What does not differ from table to table. */
+function comparable(text: string, table: string): string {
+  return text
+    .replaceAll(table, 'TABLE')
+    .replace(/"instance":"[^"]*"/, '')
+    .replaceAll(/"(inCommitTimestamp|timestamp|createdTime|lastUpdated)":\d+/g, '')
+    .replaceAll(/"committedAt":"[^"]*"/g, '')
+    .replaceAll(/t_[0-9a-f]{32}/g, 'NAME')
+}
+
+async function history(table: string): Promise<string> {
+  const ndjson = { accept: 'application/x-ndjson' }
+  const { version } = (await held.get(`/tables/${table}`)).body
+  const texts = [
+    await held.get(`/tables/${table}/snapshot`),
+    await held.get(`/tables/${table}/commits`),
+  ]
+  for (let one = 0; one <= version; one += 1) {
+    texts.push(await held.get(`/tables/${table}/commits/${one}`, ndjson))
+    texts.push(await held.get(`/tables/${table}/files?version=${one}`))
+  }
+  return comparable(texts.map(({ text }) => text).join('\n'), table)
+}
+
+t.test('a staged commit comes to the same as one held in memory', async (t) => {
+  const seen = { committed: 0, refused: 0 }
+  const run = async (proposals: object[], asLines: boolean) => {
+    const [one, other] = [await held.makeTable(definition), await held.makeTable(definition)]
+    for (const each of proposals) {
+      const expected = await held.commit(one, each)
+      const { actions, ...fields } = each as { actions: object[] }
+      const lines = [{ proposal: fields }, ...actions].map((line) => JSON.stringify(line))
+      const found = asLines
+        ? await staging.call('POST', `/tables/${other}/commits`, {
+            raw: lines.join('\n'),
+            headers: { 'content-type': 'application/x-ndjson' },
+          })
+        : await staging.commit(other, each)
+      seen[expected.status < 300 ? 'committed' : 'refused'] += 1
+      if (comparable(found.text, other) !== comparable(expected.text, one)) {
+        throw new Error(`${found.text}\nwhere in memory it is\n${expected.text}`)
+      }
+    }
+    const [expected, found] = [await history(one), await history(other)]
+    if (expected !== found) throw new Error(`${found}\nwhere in memory it is\n${expected}`)
+  }
+  await fc.assert(
+    fc.asyncProperty(fc.array(proposal, { minLength: 1, maxLength: 5 }), fc.boolean(), run),
+    { numRuns: 60 },
+  )
+  t.ok(seen.committed > 20 && seen.refused > 20, JSON.stringify(seen))
+})
