@@ -85,7 +85,7 @@ create table maintenance_operations (
   constraint maintenance_operations_pkey PRIMARY KEY (operation_id),
   constraint maintenance_operations_error_check CHECK (((state = 'failed'::text) = (error IS NOT NULL))),
   constraint maintenance_operations_finished_at_check CHECK (((state = 'running'::text) = (finished_at IS NULL))),
-  constraint maintenance_operations_kind_check CHECK ((kind = ANY (ARRAY['vacuum'::text, 'retention'::text, 'checkpoint'::text]))),
+  constraint maintenance_operations_kind_check CHECK ((kind = ANY (ARRAY['vacuum'::text, 'retention'::text, 'archive'::text, 'checkpoint'::text]))),
   constraint maintenance_operations_state_check CHECK ((state = ANY (ARRAY['running'::text, 'succeeded'::text, 'failed'::text])))
 );
 comment on column maintenance_operations.heartbeat_at is 'When the server that runs the operation last said so; one that has died says nothing more.';

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { Db, Tx } from '../database/connect.ts'
 
 /** What an operation does to the database. */
-export type OperationKind = 'vacuum' | 'retention' | 'checkpoint'
+export type OperationKind = 'vacuum' | 'retention' | 'archive' | 'checkpoint'
 
 /** How far an operation has come, in the things that it counts. */
 export interface Progress {

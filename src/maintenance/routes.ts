@@ -46,7 +46,6 @@ export const maintenanceRoutes: FastifyPluginAsyncTypebox<MaintenanceContext> = 
             'body-too-large',
             'unsupported-media-type',
             'idempotency-key-reused',
-            'not-implemented',
           ),
         },
       },

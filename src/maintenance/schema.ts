@@ -1,13 +1,13 @@
 import Type from 'typebox'
 import { define, Timestamp } from '../http/schema.ts'
 
-const kinds = ['vacuum', 'retention', 'checkpoint'] as const
+const kinds = ['vacuum', 'retention', 'archive', 'checkpoint'] as const
 
 export const StartParams = Type.Object({
-  kind: Type.Enum([...kinds, 'archive'], {
+  kind: Type.Enum([...kinds], {
     type: 'string',
     description:
-      '`vacuum`: vacuums and analyzes each SQL table. `retention`: removes Idempotency-Keys that have outlived their time. `checkpoint`: makes PostgreSQL write out what it holds in memory. `archive`: not offered yet.',
+      '`vacuum`: vacuums and analyzes each SQL table. `retention`: removes Idempotency-Keys that have outlived their time. `archive`: moves old state entries away; there are no state entries yet, so it finds nothing. `checkpoint`: makes PostgreSQL write out what it holds in memory.',
     examples: ['vacuum'],
   }),
 })
@@ -32,7 +32,10 @@ export const MaintenanceOperation = define(
       }),
       progress: Type.Object(
         { done: Type.Integer({ minimum: 0 }), total: Type.Integer({ minimum: 0 }) },
-        { description: 'Tables of a vacuum, keys of a retention, one for a checkpoint.' },
+        {
+          description:
+            'Tables of a vacuum, keys of a retention, entries of an archive, one for a checkpoint.',
+        },
       ),
       error: Type.Optional(Type.String({ description: 'Why it failed.' })),
       createdAt: Timestamp('When it was asked for.'),

@@ -17,7 +17,7 @@ export interface MaintenanceContext {
 /** Notes an operation and, once that is durable, has it run here. Refused while too many wait. */
 export async function startOperation(
   context: MaintenanceContext,
-  kind: OperationKind | 'archive',
+  kind: OperationKind,
   asked: {
     idempotent: IdempotentRequest | undefined
     answer: (result: OperationRow | Problem) => Answer
@@ -31,7 +31,6 @@ export async function startOperation(
       retentionMs: idempotencyRetentionMs,
       answer: asked.answer,
       work: async () => {
-        if (kind === 'archive') throw nothingToArchive()
         if (maintenance.isFull()) throw tooManyWait()
         const operation = { operationId: randomUUID(), kind }
         const row = await insertOperation(tx, operation)
@@ -42,13 +41,6 @@ export async function startOperation(
   )
   for (const operation of noted) maintenance.run(operation)
   return outcome
-}
-
-function nothingToArchive(): Problem {
-  return new Problem(
-    'not-implemented',
-    'The operation archive is not offered yet: nothing is kept so far that could be archived.',
-  )
 }
 
 function tooManyWait(): Problem {
