@@ -40,6 +40,8 @@ export interface BatchResult {
   outcomes: Map<Unit, Outcome | Problem>
   /** The tables that have a new version. */
   changedTables: string[]
+  /** Stands for the state that the batch left. Undefined when PostgreSQL went away right behind the commit. */
+  consistencyToken: string | undefined
 }
 
 /**
@@ -69,9 +71,13 @@ export async function commitBatch(
     }
     return { result, writes: write(tx, writes) }
   }
-  return inPipelinedTransaction(pool, work, settingsFor(parts, bulkMsMax)).catch((error) => {
-    throw isCommitting && !isRefusal(error) ? inDoubt(error) : error
-  })
+  const settings = settingsFor(parts, bulkMsMax)
+  const { result, consistencyToken } = await inPipelinedTransaction(pool, work, settings).catch(
+    (error) => {
+      throw isCommitting && !isRefusal(error) ? inDoubt(error) : error
+    },
+  )
+  return { ...result, consistencyToken }
 }
 
 /**
@@ -90,7 +96,9 @@ export async function checkUnit(
     const { outcomes } = await surveyAndJudge(tx, [alone], await lockAndRead(tx, reading))
     return { result: outcomes, writes: [] }
   }
-  const [outcome] = await inPipelinedTransaction(pool, work, settingsFor(parts, bulkMsMax))
+  const settings = settingsFor(parts, bulkMsMax)
+  const { result } = await inPipelinedTransaction(pool, work, settings)
+  const [outcome] = result
   if (outcome === undefined) throw new Error('a unit was judged without an outcome')
   return outcome
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pool } from '../database/connect.ts'
-import type { Outcome } from '../idempotency/rules.ts'
+import type { Outcome, WriteOutcome } from '../idempotency/rules.ts'
 import { Problem } from '../problems.ts'
 import { type CommitOptions, checkUnit } from './commit-batch.ts'
 import { Gathering } from './gathering.ts'
@@ -14,7 +14,7 @@ export interface Committer {
    * Answers when the unit is durable or refused. Throws a `Problem` when there is no verdict: too much is
    * waiting, another transaction holds the table, or the database is away.
    */
-  submit: (unit: Unit) => Promise<Outcome>
+  submit: (unit: Unit) => Promise<WriteOutcome>
   /** The outcome that the unit would have now; nothing is written. */
   check: (unit: Unit) => Promise<Outcome>
   /**
@@ -135,10 +135,10 @@ export function createCommitter(options: CommitterOptions): Committer {
   }
 
   /** A batch of its own, for it takes long. */
-  function submitStaged(unit: Unit): Promise<Outcome> {
+  function submitStaged(unit: Unit): Promise<WriteOutcome> {
     const submitted = performance.now()
     const commit = () =>
-      new Promise<Outcome>((resolve, reject) => {
+      new Promise<WriteOutcome>((resolve, reject) => {
         void settle([{ unit, submitted, resolve, reject }], { ...options, waits: true })
       })
     const tables = unit.parts.map((part) => part.table)

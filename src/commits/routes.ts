@@ -20,6 +20,7 @@ import {
   refusals,
   strictObject,
   Version,
+  writeResponse,
 } from '../http/schema.ts'
 import type { Answer } from '../idempotency/rules.ts'
 import type { Problem } from '../problems.ts'
@@ -81,8 +82,12 @@ export const commitRoutes: FastifyPluginAsyncTypebox<CommitRoutesContext> = asyn
         querystring: CreateCommitQuery,
         body: proposalBody,
         response: {
-          200: jsonResponse('A duplicate: it was committed before.', CommitReceipt, locationHeader),
-          201: jsonResponse('Committed.', CommitReceipt, locationHeader),
+          200: writeResponse(
+            'A duplicate: it was committed before.',
+            CommitReceipt,
+            locationHeader,
+          ),
+          201: writeResponse('Committed.', CommitReceipt, locationHeader),
           ...refusals(
             'version-not-found',
             'protocol-changed',

@@ -1,6 +1,6 @@
 import type { Pool } from '../database/connect.ts'
 import { isLockTimeout, toProblem } from '../database/sqlstate.ts'
-import type { Outcome } from '../idempotency/rules.ts'
+import type { WriteOutcome } from '../idempotency/rules.ts'
 import { Problem } from '../problems.ts'
 import { type CommitOptions, commitBatch } from './commit-batch.ts'
 import type { Unit } from './unit.ts'
@@ -10,7 +10,7 @@ export interface SubmittedUnit {
   unit: Unit
   /** By the clock of `performance.now`. */
   submitted: number
-  resolve: (outcome: Outcome) => void
+  resolve: (outcome: WriteOutcome) => void
   reject: (error: unknown) => void
 }
 
@@ -47,7 +47,8 @@ export async function settle<U extends SubmittedUnit>(
   const started = performance.now()
   try {
     const units = batch.map(({ unit }) => unit)
-    const { outcomes, changedTables } = await commitBatch(options.pool, units, options)
+    const result = await commitBatch(options.pool, units, options)
+    const { outcomes, changedTables, consistencyToken } = result
     const now = performance.now()
     const judged = batch.filter(({ unit }) => outcomes.has(unit))
     options.onBatch({
@@ -58,7 +59,7 @@ export async function settle<U extends SubmittedUnit>(
     for (const { unit, resolve, reject } of judged) {
       const outcome = outcomes.get(unit)
       if (outcome === undefined || outcome instanceof Problem) reject(outcome)
-      else resolve(outcome)
+      else resolve({ ...outcome, consistencyToken })
     }
     const held = judged.length === batch.length ? [] : batch.filter((one) => !judged.includes(one))
     return { held, timedOut: false }

@@ -10,6 +10,7 @@ import {
 } from 'kysely'
 import type { PoolClient } from 'pg'
 import type { Pool, Tx } from './connect.ts'
+import { consistencyTokenQuery, readToken } from './consistency-token.ts'
 import type { DB as Database } from './types.ts'
 
 /** What comes of the work of a pipelined transaction: its result, and the last statements, still under way. */
@@ -18,10 +19,18 @@ export interface PipelinedWork<Result> {
   writes: readonly Promise<unknown>[]
 }
 
+/** What came of a pipelined transaction that has committed. */
+export interface Committed<Result> {
+  result: Result
+  /** Stands for what the transaction wrote and what it saw. Undefined when the connection broke right behind it. */
+  consistencyToken: string | undefined
+}
+
 /**
  * Runs `work` in one PostgreSQL transaction at READ COMMITTED, on a pool with `pipeline`. Statements that are
- * issued without waiting for each other travel together, and run in their order; so do the last writes and the
- * commit. Statements are prepared once for each connection. It rolls back when `work` or a write fails.
+ * issued without waiting for each other travel together, and run in their order; so do the last writes, the
+ * commit and the query for the token. Statements are prepared once for each connection. It rolls back when `work`
+ * or a write fails.
  *
  * What `work` issues before it has awaited any answer must only read and lock: if the transaction cannot begin,
  * PostgreSQL runs those statements each by itself.
@@ -30,16 +39,18 @@ export async function inPipelinedTransaction<Result>(
   pool: Pool,
   work: (tx: Tx) => Promise<PipelinedWork<Result>>,
   settings: PipelineSettings = {},
-): Promise<Result> {
+): Promise<Committed<Result>> {
   const client = await pool.connect()
   let broken: Error | undefined
   try {
     const begun = client.query(beginning(settings))
     const tx = transactionOver(client, begun, settings)
     const [{ result, writes }] = await Promise.all([work(tx), begun])
-    const [{ command }] = await Promise.all([client.query('commit'), ...writes])
+    const committing = client.query('commit')
+    const token = readToken(client.query(consistencyTokenQuery))
+    const [{ command }] = await Promise.all([committing, ...writes])
     if (command !== 'COMMIT') throw new Error('PostgreSQL has rolled the transaction back')
-    return result
+    return { result, consistencyToken: await token }
   } catch (error) {
     await client.query('rollback').catch((cause) => {
       broken = cause

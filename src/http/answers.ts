@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Answer, IdempotentRequest, Outcome } from '../idempotency/rules.ts'
+import type { Answer, IdempotentRequest, Outcome, WriteOutcome } from '../idempotency/rules.ts'
 import { Problem } from '../problems.ts'
 import { bodyText } from './body.ts'
 import { LinesBody } from './lines.ts'
@@ -50,8 +50,13 @@ export function problemAnswer(problem: Problem, request: FastifyRequest): Answer
   }
 }
 
-/** Sends an answer as it was decided, or as it was kept. */
-export function sendOutcome(reply: FastifyReply, { answer, replayed }: Outcome) {
+/** Sends an answer as it was decided, or as it was kept; that of a write that succeeded with its token. */
+export function sendOutcome(
+  reply: FastifyReply,
+  { answer, replayed, consistencyToken }: Outcome & Partial<WriteOutcome>,
+) {
   if (replayed) reply.header('idempotency-replayed', 'true')
+  const hasToken = consistencyToken !== undefined && answer.status < 300
+  if (hasToken) reply.header('consistency-token', consistencyToken)
   return reply.code(answer.status).headers(answer.headers).send(answer.body)
 }

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import Type, { type TObject } from 'typebox'
+import { consistencyTokenPattern } from '../database/consistency-token.ts'
 import { invalidRequest } from './faults.ts'
 
 /** What the headers of a read may say, and how that is told to one who has said something else. */
@@ -11,10 +12,10 @@ const readHeaders = {
     message: 'must be primary, replica or replica; max-lag-ms=N',
   },
   'consistency-token': {
-    pattern: '^[A-Za-z0-9._~:/+=-]{1,200}$',
+    pattern: consistencyTokenPattern,
     description:
-      'Reads nothing older than what the token stands for. The primary, which a server without replicas reads from, satisfies every token.',
-    message: 'must be 1 to 200 letters, digits or characters of ._~:/+=-',
+      'The token that a write was answered with: what is read is no older. The primary, which a server without replicas reads from, satisfies every token.',
+    message: 'must be a token that a write was answered with, like 0/1A2B3C4D',
   },
 }
 

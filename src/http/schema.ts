@@ -1,4 +1,5 @@
 import Type, { type Static, type TSchema } from 'typebox'
+import { consistencyTokenPattern } from '../database/consistency-token.ts'
 import { type ProblemCode, problems } from '../problems.ts'
 
 const named: TSchema[] = []
@@ -47,6 +48,13 @@ export const requestId = { 'X-Request-Id': Type.String({ description: 'The id of
 /** The header of an answer that made something. */
 export const locationHeader = { Location: Type.String({ description: 'Where it can be read.' }) }
 
+const tokenHeader = {
+  'Consistency-Token': Type.String({
+    pattern: consistencyTokenPattern,
+    description: 'Stands for what has been written so far. A read that is sent it sees this write.',
+  }),
+}
+
 const retryAfter = { 'Retry-After': Type.String({ description: 'Seconds to wait at least.' }) }
 
 /** An answer as JSON, with headers of its own beside those of every answer. */
@@ -60,6 +68,15 @@ export function jsonResponse(
     headers: { ...requestId, ...headers },
     content: { 'application/json': { schema } },
   }
+}
+
+/** The answer of a write that succeeded, as JSON. */
+export function writeResponse(
+  description: string,
+  schema: TSchema,
+  headers: Record<string, TSchema> = {},
+) {
+  return jsonResponse(description, schema, { ...headers, ...tokenHeader })
 }
 
 /** A page of a list as JSON, or the whole list as NDJSON, one item a line. */

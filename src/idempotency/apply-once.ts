@@ -1,4 +1,6 @@
-import type { Tx } from '../database/connect.ts'
+import type { Db, Tx } from '../database/connect.ts'
+import { findConsistencyToken } from '../database/consistency-token.ts'
+import { inTransaction } from '../database/transaction.ts'
 import { Problem } from '../problems.ts'
 import { claimKeys, findAnswers, insertAnswers } from './queries.ts'
 import {
@@ -8,21 +10,29 @@ import {
   isFinal,
   type Outcome,
   replay,
+  type WriteOutcome,
 } from './rules.ts'
 
-/** Work that is to apply once in a transaction, and how what comes of it is answered. */
+/** Work that is to apply once, in a transaction, and how what comes of it is answered. */
 export interface Once<Result> {
   request: IdempotentRequest | undefined
   retentionMs: number
   /** Throws a `Problem` when it refuses; it must do so before it has written anything. */
-  work: () => Promise<Result>
+  work: (tx: Tx) => Promise<Result>
   answer: (result: Result | Problem) => Answer
 }
 
 /** Does the work and keeps its answer in one transaction, or gives the answer that was kept. */
-export async function applyOnce<Result>(tx: Tx, once: Once<Result>): Promise<Outcome> {
+export function applyOnce<Result>(db: Db, once: Once<Result>): Promise<WriteOutcome> {
+  return db.connection().execute(async (one) => {
+    const outcome = await inTransaction(one, (tx) => decide(tx, once))
+    return { ...outcome, consistencyToken: await findConsistencyToken(one) }
+  })
+}
+
+async function decide<Result>(tx: Tx, once: Once<Result>): Promise<Outcome> {
   const { request, retentionMs, work, answer } = once
-  const give = async () => answer(await work().catch(takeProblem))
+  const give = async () => answer(await work(tx).catch(takeProblem))
   if (request === undefined) return { answer: await give(), replayed: false }
   const busy = await claimKeys(tx, [request.key])
   if (busy.size > 0) throw inProgress(request)

@@ -13,6 +13,12 @@ export interface Outcome {
   replayed: boolean
 }
 
+/** What the caller of a write gets. */
+export interface WriteOutcome extends Outcome {
+  /** Stands for the present state, in which the write is done. Undefined when PostgreSQL went away right behind it. */
+  consistencyToken: string | undefined
+}
+
 /** A request that is to apply once, however often it is repeated. */
 export interface IdempotentRequest {
   key: string

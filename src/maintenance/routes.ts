@@ -1,6 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { idempotentRequest, jsonAnswer, problemAnswer, sendOutcome } from '../http/answers.ts'
-import { IdempotencyHeaders, jsonResponse, locationHeader, refusals } from '../http/schema.ts'
+import {
+  IdempotencyHeaders,
+  jsonResponse,
+  locationHeader,
+  refusals,
+  writeResponse,
+} from '../http/schema.ts'
 import { Problem } from '../problems.ts'
 import {
   findOperation,
@@ -38,7 +44,7 @@ export const maintenanceRoutes: FastifyPluginAsyncTypebox<MaintenanceContext> = 
         params: StartParams,
         headers: IdempotencyHeaders,
         response: {
-          202: jsonResponse('The operation was taken.', MaintenanceOperation, locationHeader),
+          202: writeResponse('The operation was taken.', MaintenanceOperation, locationHeader),
           ...refusals(
             'invalid-json',
             'invalid-idempotency-key',

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Db } from '../database/connect.ts'
-import { inTransaction } from '../database/transaction.ts'
 import { applyOnce } from '../idempotency/apply-once.ts'
-import type { Answer, IdempotentRequest, Outcome } from '../idempotency/rules.ts'
+import type { Answer, IdempotentRequest, WriteOutcome } from '../idempotency/rules.ts'
 import { Problem } from '../problems.ts'
 import type { Maintenance, Operation } from './operations.ts'
 import { insertOperation, type OperationKind, type OperationRow } from './queries.ts'
@@ -22,23 +21,21 @@ export async function startOperation(
     idempotent: IdempotentRequest | undefined
     answer: (result: OperationRow | Problem) => Answer
   },
-): Promise<Outcome> {
+): Promise<WriteOutcome> {
   const { db, maintenance, idempotencyRetentionMs } = context
   const noted: Operation[] = []
-  const outcome = await inTransaction(db, (tx) =>
-    applyOnce(tx, {
-      request: asked.idempotent,
-      retentionMs: idempotencyRetentionMs,
-      answer: asked.answer,
-      work: async () => {
-        if (maintenance.isFull()) throw tooManyWait()
-        const operation = { operationId: randomUUID(), kind }
-        const row = await insertOperation(tx, operation)
-        noted.push(operation)
-        return row
-      },
-    }),
-  )
+  const outcome = await applyOnce(db, {
+    request: asked.idempotent,
+    retentionMs: idempotencyRetentionMs,
+    answer: asked.answer,
+    work: async (tx) => {
+      if (maintenance.isFull()) throw tooManyWait()
+      const operation = { operationId: randomUUID(), kind }
+      const row = await insertOperation(tx, operation)
+      noted.push(operation)
+      return row
+    },
+  })
   for (const operation of noted) maintenance.run(operation)
   return outcome
 }

@@ -4,11 +4,10 @@ import { noWrites, openTable } from '../commits/ledger.ts'
 import { insertActions, insertCommits } from '../commits/queries.ts'
 import type { Head } from '../commits/rows.ts'
 import type { Db, Tx } from '../database/connect.ts'
-import { inTransaction } from '../database/transaction.ts'
 import type { Metadata } from '../delta/actions.ts'
 import { engineInfo } from '../delta/commit-info.ts'
 import { applyOnce } from '../idempotency/apply-once.ts'
-import type { Answer, IdempotentRequest, Outcome } from '../idempotency/rules.ts'
+import type { Answer, IdempotentRequest, WriteOutcome } from '../idempotency/rules.ts'
 import { insertMirror } from '../mirror/queries.ts'
 import { Problem } from '../problems.ts'
 import { defineTable } from './define-table.ts'
@@ -48,30 +47,28 @@ export async function createTable(
   context: CatalogContext,
   request: { body: CreateTable; schemaJson: string },
   { idempotent, answer }: Asked<TableRow>,
-): Promise<Outcome> {
+): Promise<WriteOutcome> {
   const { name, location } = request.body
   const created: string[] = []
-  const outcome = await inTransaction(context.db, (tx) =>
-    applyOnce(tx, {
-      request: idempotent,
-      retentionMs: context.idempotencyRetentionMs,
-      answer,
-      work: async () => {
-        const id = randomUUID()
-        const folder = await resolveLocation(
-          location ?? defaultLocation(context.dataDir, id),
-          context.mirrorRoots,
-        )
-        const { now } = await lockCatalog(tx)
-        const definition = defineTable(request.body, { id, schemaJson: request.schemaJson, now })
-        await refuseTakenName(tx, name)
-        await refuseTakenLocation(tx, folder)
-        await insertVersionZero(tx, { id, name, folder, now, definition })
-        created.push(id)
-        return getTable(tx, id)
-      },
-    }),
-  )
+  const outcome = await applyOnce(context.db, {
+    request: idempotent,
+    retentionMs: context.idempotencyRetentionMs,
+    answer,
+    work: async (tx) => {
+      const id = randomUUID()
+      const folder = await resolveLocation(
+        location ?? defaultLocation(context.dataDir, id),
+        context.mirrorRoots,
+      )
+      const { now } = await lockCatalog(tx)
+      const definition = defineTable(request.body, { id, schemaJson: request.schemaJson, now })
+      await refuseTakenName(tx, name)
+      await refuseTakenLocation(tx, folder)
+      await insertVersionZero(tx, { id, name, folder, now, definition })
+      created.push(id)
+      return getTable(tx, id)
+    },
+  })
   context.onCommitted(created)
   return outcome
 }

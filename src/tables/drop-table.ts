@@ -1,6 +1,5 @@
-import { inTransaction } from '../database/transaction.ts'
 import { applyOnce } from '../idempotency/apply-once.ts'
-import type { Outcome } from '../idempotency/rules.ts'
+import type { WriteOutcome } from '../idempotency/rules.ts'
 import { type Asked, type CatalogContext, refuseTakenName } from './create-table.ts'
 import { getTable, tableNotFound } from './get-table.ts'
 import { lockCatalog, lockHeads, setDropped, type TableRow } from './queries.ts'
@@ -13,21 +12,19 @@ export function setTableDropped(
   context: CatalogContext,
   { table, dropped }: { table: string; dropped: boolean },
   { idempotent, answer }: Asked<TableRow>,
-): Promise<Outcome> {
-  return inTransaction(context.db, (tx) =>
-    applyOnce(tx, {
-      request: idempotent,
-      retentionMs: context.idempotencyRetentionMs,
-      answer,
-      work: async () => {
-        await lockCatalog(tx)
-        const { heads } = await lockHeads(tx, [table])
-        const [head] = heads
-        if (head === undefined) throw await tableNotFound(tx, table)
-        if (!dropped && head.droppedAt !== null) await refuseTakenName(tx, head.name)
-        await setDropped(tx, head.id, dropped)
-        return getTable(tx, head.id)
-      },
-    }),
-  )
+): Promise<WriteOutcome> {
+  return applyOnce(context.db, {
+    request: idempotent,
+    retentionMs: context.idempotencyRetentionMs,
+    answer,
+    work: async (tx) => {
+      await lockCatalog(tx)
+      const { heads } = await lockHeads(tx, [table])
+      const [head] = heads
+      if (head === undefined) throw await tableNotFound(tx, table)
+      if (!dropped && head.droppedAt !== null) await refuseTakenName(tx, head.name)
+      await setDropped(tx, head.id, dropped)
+      return getTable(tx, head.id)
+    },
+  })
 }

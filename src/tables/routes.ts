@@ -13,6 +13,7 @@ import {
   PageQuery,
   refusals,
   strictObject,
+  writeResponse,
 } from '../http/schema.ts'
 import { Problem } from '../problems.ts'
 import { type Asked, type CatalogContext, createTable } from './create-table.ts'
@@ -40,7 +41,7 @@ export const tableRoutes: FastifyPluginAsyncTypebox<CatalogContext> = async (app
         headers: IdempotencyHeaders,
         body: CreateTable,
         response: {
-          201: jsonResponse('The table was created.', Table, locationHeader),
+          201: writeResponse('The table was created.', Table, locationHeader),
           ...refusals(
             'invalid-json',
             'invalid-idempotency-key',
@@ -141,7 +142,7 @@ export const tableRoutes: FastifyPluginAsyncTypebox<CatalogContext> = async (app
         headers: IdempotencyHeaders,
         params: TableParams,
         response: {
-          200: jsonResponse('The table, dropped.', Table),
+          200: writeResponse('The table, dropped.', Table),
           ...refusals(...changeRefusals),
         },
       },
@@ -164,7 +165,7 @@ export const tableRoutes: FastifyPluginAsyncTypebox<CatalogContext> = async (app
         headers: IdempotencyHeaders,
         params: TableParams,
         response: {
-          200: jsonResponse('The table, back.', Table),
+          200: writeResponse('The table, back.', Table),
           ...refusals('table-name-taken', ...changeRefusals),
         },
       },

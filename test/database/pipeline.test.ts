@@ -4,6 +4,7 @@ import type { Tx } from '../../src/database/connect.ts'
 import { inPipelinedTransaction } from '../../src/database/pipeline.ts'
 import { createTestDatabase, poolOf } from '../support/postgres.ts'
 import { startProxy } from '../support/proxy.ts'
+import { walPlace } from '../support/wal.ts'
 
 const database = await createTestDatabase()
 t.teardown(() => database.drop())
@@ -22,14 +23,46 @@ t.test(
   async (t) => {
     await emptied()
     const notes = Array.from({ length: 200 }, (_, note) => note)
-    const answers = await inPipelinedTransaction(pool, async (tx) => {
+    const { result } = await inPipelinedTransaction(pool, async (tx) => {
       const [first] = await Promise.all(notes.slice(0, 100).map((note) => insert(tx, note)))
       return { result: first, writes: notes.slice(100).map((note) => insert(tx, note)) }
     })
-    t.equal(answers?.numAffectedRows, 1n)
+    t.equal(result?.numAffectedRows, 1n)
     t.strictSame(await listNotes(), notes)
   },
 )
+
+t.test('the token lies behind the commit, also where nothing was written', async (t) => {
+  await emptied()
+  const place = 'select pg_current_wal_insert_lsn() as place'
+  const { result, consistencyToken } = await inPipelinedTransaction(pool, async (tx) => {
+    await insert(tx, 1)
+    const { rows } = await sql<{ place: string }>`${sql.raw(place)}`.execute(tx)
+    return { result: rows[0]?.place, writes: [] }
+  })
+  t.ok(walPlace(consistencyToken) > walPlace(result))
+  const later = await inPipelinedTransaction(pool, async (tx) => {
+    await sql`select from notes`.execute(tx)
+    return { result: 0, writes: [] }
+  })
+  t.ok(walPlace(later.consistencyToken) >= walPlace(consistencyToken))
+  const { rows } = await pool.query(place)
+  t.ok(walPlace(rows[0]?.place) >= walPlace(later.consistencyToken))
+})
+
+t.test('a token that is lost does not lose the transaction, nor the next token', async (t) => {
+  await emptied()
+  const proxy = await startProxy(t, database)
+  const proxied = poolOf({ connectionString: proxy.url }, { max: 1 })
+  t.teardown(() => proxied.end())
+  const write = (note: number) =>
+    inPipelinedTransaction(proxied, async (tx) => ({ result: note, writes: [insert(tx, note)] }))
+  proxy.garble('pg_current_wal_insert_lsn')
+  t.strictSame(await write(1), { result: 1, consistencyToken: undefined })
+  t.strictSame(await listNotes(), [1])
+  t.match(await write(2), { result: 2, consistencyToken: String })
+  t.strictSame(await listNotes(), [1, 2])
+})
 
 t.test('all writes are in the transaction, however many go on side by side', async (t) => {
   await emptied()
@@ -114,7 +147,7 @@ t.test(
     proxy.garble('begin isolation level')
     await t.rejects(write(1), { message: 'syntax error at or near "#"' })
     t.strictSame(await listNotes(), [])
-    t.equal(await write(3), 3)
+    t.match(await write(3), { result: 3 })
     t.strictSame(await listNotes(), [3, 4])
   },
 )

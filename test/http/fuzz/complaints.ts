@@ -10,6 +10,9 @@ export type Critic = (operation: Operation, answer: TestAnswer) => string[]
 /** The one failure that the service may own up to: a feature that is still to come. */
 const notYet = 501
 
+/** Headers that stand in every answer that is documented with them. */
+const promised = ['X-Request-Id', 'Location', 'Consistency-Token']
+
 export function createCritic(document: ApiDocument): Critic {
   const ajv = new Ajv2020({ strict: false, allErrors: true })
   addFormats.default(ajv)
@@ -30,6 +33,7 @@ export function createCritic(document: ApiDocument): Critic {
     if (status >= 500 && status !== notYet) complaints.push(`it failed with ${status}`)
     const response = operation.responses[status]
     if (response === undefined) return [...complaints, `status ${status} is not documented`]
+    complaints.push(...headerComplaints(Object.keys(response.headers ?? {}), headers))
     const type = headers.get('content-type')?.split(';')[0] ?? ''
     if (response.content?.[type] === undefined) {
       return [...complaints, `type ${type} of status ${status} is not documented`]
@@ -53,6 +57,12 @@ export function createCritic(document: ApiDocument): Critic {
     if (status >= 400) complaints.push(...problemComplaints(answer))
     return complaints
   }
+}
+
+function headerComplaints(documented: readonly string[], headers: Headers): string[] {
+  return promised
+    .filter((name) => documented.includes(name) && !headers.has(name))
+    .map((name) => `the header ${name} is not there`)
 }
 
 function problemComplaints({ status, headers, body }: TestAnswer): string[] {

@@ -41,7 +41,7 @@ export interface Operation {
   operationId: string
   parameters: Parameter[]
   requestBody?: { content: Record<string, Media> }
-  responses: Record<string, { content?: Record<string, Media> }>
+  responses: Record<string, { headers?: object; content?: Record<string, Media> }>
 }
 
 export interface ApiDocument {
