@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { sql } from 'kysely'
 import t from 'tap'
+import { abandonedStages } from '../../src/commits/staged/stage.ts'
 import { add, remove } from '../support/api.ts'
 import { startTestServer } from '../support/server.ts'
 
@@ -23,7 +24,9 @@ const send = (table: string, raw: string, headers = {}) =>
 
 async function stages(): Promise<number> {
   const { rows } = await sql<{ count: number }>`
-    select count(*)::int as count from pg_tables where schemaname = 'staging'`.execute(server.db)
+    select count(*)::int as count from pg_tables where tablename like 'stage\\_%'`.execute(
+    server.db,
+  )
   return rows[0]?.count ?? -1
 }
 
@@ -193,4 +196,16 @@ t.test('a commit to another table does not wait for a large one', async (t) => {
   await holder.query('rollback')
   holder.release()
   t.match(await pending, { status: 201, body: { version: 1 } })
+})
+
+t.test('what a killed server leaves is swept up once no commit can be as old', async (t) => {
+  const young = `stage_${Date.now()}_0`
+  await sql`create table stage_1_a (); create table stage_2_b (); create table ${sql.id(young)} ();`.execute(
+    server.db,
+  )
+  const { sweep } = abandonedStages(server.db, server.config)
+  t.equal(await sweep(), 2)
+  t.equal(await sweep(), 0)
+  t.equal(await stages(), 1)
+  await sql`drop table ${sql.id(young)}`.execute(server.db)
 })

@@ -6,7 +6,7 @@ import type { FileSums } from './staged-files.ts'
 
 /** A stage and the table that its files are for. */
 export interface StageOf {
-  /** The SQL table of the stage, with its schema. */
+  /** The SQL table of the stage. */
   stage: string
   tableId: string
 }

@@ -21,7 +21,7 @@ export interface StagedAction {
 
 /** Where the file actions of one large commit are put aside, in the order of their lines. */
 export interface Stage {
-  /** The table, with its schema. */
+  /** The name of the table. */
   table: string
   /** Takes the next actions. While some are sent, the next ones may be made ready. */
   write: (actions: readonly StagedAction[]) => Promise<void>
@@ -38,7 +38,7 @@ const sentMax = 256 * 1024
  * its age, so that what a crashed server leaves can be found.
  */
 export async function createStage({ db, copyPool }: { db: Db; copyPool: Pool }): Promise<Stage> {
-  const table = `staging.s${Date.now()}_${randomBytes(8).toString('hex')}`
+  const table = `stage_${Date.now()}_${randomBytes(8).toString('hex')}`
   // Nothing is lost with a stage, so its making waits for no flush.
   await sql`
     set local synchronous_commit = off;
@@ -108,12 +108,12 @@ const statementsMax = 10
 /** Drops stages that are older; answers how many. */
 async function dropOlder(db: Db, ageMs: number): Promise<number> {
   const { rows } = await sql<{ name: string }>`
-    select tablename as name from pg_tables where schemaname = 'staging'
-      and substring(tablename from '^s(\d+)_')::bigint
+    select tablename as name from pg_tables where schemaname = current_schema()
+      and substring(tablename from '^stage_([0-9]+)_')::bigint
         < extract(epoch from clock_timestamp()) * 1000 - ${ageMs}
     limit 100`.execute(db)
   if (rows.length === 0) return 0
-  const tables = rows.map(({ name }) => sql.table(`staging.${name}`))
+  const tables = rows.map(({ name }) => sql.id(name))
   await sql`drop table if exists ${sql.join(tables)}`.execute(db)
   return rows.length
 }
