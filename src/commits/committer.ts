@@ -65,6 +65,7 @@ export function createCommitter(options: CommitterOptions): Committer {
   const lanes = new Lanes<Waiting>({ ...limits, actionsMax: batchActionsMax })
   const gathering = new Gathering()
   const idlers: (() => void)[] = []
+  const droppings = new Set<Promise<void>>()
   let isWoken = false
   let gatherer: NodeJS.Timeout | undefined
   let isTrying = false
@@ -142,7 +143,11 @@ export function createCommitter(options: CommitterOptions): Committer {
         void settle([{ unit, submitted, resolve, reject }], { ...options, waits: true })
       })
     const tables = unit.parts.map((part) => part.table)
-    return alone(tables, commit).finally(() => dropStages(unit))
+    return alone(tables, commit).finally(() => {
+      // The caller need not wait for it, but a stop must.
+      const dropping = dropStages(unit).finally(() => droppings.delete(dropping))
+      droppings.add(dropping)
+    })
   }
 
   return {
@@ -154,6 +159,7 @@ export function createCommitter(options: CommitterOptions): Committer {
     counts: () => ({ waiting: lanes.waiting, inFlight: lanes.inFlight }),
     idle: async () => {
       if (!lanes.isIdle) await new Promise<void>((resolve) => idlers.push(resolve))
+      await Promise.all(droppings)
     },
     submit: (unit) => {
       if (isStaged(unit)) return submitStaged(unit)

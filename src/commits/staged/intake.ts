@@ -40,7 +40,7 @@ export interface IntakeOptions {
 /** Characters of actions that are held in memory. */
 const heldCharactersMax = 16 * 1024 * 1024
 /** Actions that are taken without a pause for other requests. */
-const sliceMax = 500
+const sliceMax = 1000
 
 export function openIntake(options: IntakeOptions): Intake {
   const { actionsMax, heldActionsMax, readHead, createStage } = options
@@ -91,6 +91,8 @@ function createStaging(stage: Stage, head: Head): Staging {
   const places: Place[] = []
   const changes: Action[] = []
   const sums = { adds: noFiles, numRemoves: 0, changesData: false }
+  const paths = new Set<string>()
+  let hasSuspects = false
   const judged: StagedFiles['judged'] = { against: head, found: { list: [], count: 0 } }
   let next: Place = { index: 0, position: 1 }
 
@@ -125,10 +127,14 @@ function createStaging(stage: Stage, head: Head): Staging {
       noteViolations(judged.found, judgeFiles(judgeable(files), context))
     }
     const rows = files.map(toRow)
-    for (const { kind, size, numRecords } of rows) {
+    for (const { kind, path, size, numRecords, deletionVectorId } of rows) {
       if (kind === 'add') sums.adds = addFile(sums.adds, size ?? 0, numRecords)
       else sums.numRemoves += 1
+      hasSuspects ||= paths.has(path) || (kind === 'add' && deletionVectorId !== null)
+      if (!hasSuspects) paths.add(path)
     }
+    if (paths.size > comparedPathsMax) hasSuspects = true
+    if (hasSuspects) paths.clear()
     sums.changesData ||= files.some(({ action }) => action.body.dataChange)
     await stage.write(rows)
   }
@@ -143,13 +149,15 @@ function createStaging(stage: Stage, head: Head): Staging {
     async finish() {
       await stage.flush()
       const numLines = next.position - 1
-      return { actions: others, staged: { stage, places, numLines, ...sums, judged } }
+      return { actions: others, staged: { stage, places, numLines, ...sums, hasSuspects, judged } }
     },
     drop: stage.drop,
   }
 }
 
 const othersMax = 100_000
+/** Beyond so many paths PostgreSQL finds those that are there twice. */
+const comparedPathsMax = 100_000
 
 /** Those that can be judged before the table is locked. One with a deletion vector may be in the table with it. */
 function judgeable(files: readonly PlacedFile[]): PlacedFile[] {

@@ -59,31 +59,32 @@ export async function sumReplaced(tx: Tx, of: StageOf): Promise<FileSums> {
   return rows[0] ?? noFiles
 }
 
-/** Which staged files are judged; a table without files has none that are live. */
-type Which = 'all' | 'suspects' | 'suspects-of-empty-table'
+/** Staged files that are judged under the lock: all, or those that are suspect or live. */
+export type Which = 'all' | { suspects: boolean; live: boolean }
 
 /**
- * Opens a cursor over all staged files, or over those that cannot be judged by themselves: those whose path is
- * staged twice, those added that are in the table, and those with deletion vectors. All files of a path come one
- * after the other.
+ * Opens a cursor over staged files. Suspect are those whose path is staged twice, and those added with deletion
+ * vectors; live are those added that are in the table. All files of a path come one after the other.
  */
 export async function declareStaged(tx: Tx, of: StageOf, which: Which): Promise<void> {
   const stage = sql.table(of.stage)
-  const live = sql`union
-      select s.path from ${stage} s join ${liveFile(of)} where s.kind = 'add'`
-  const suspects = sql`where s.path in (
-      select path from ${stage} group by path having count(*) > 1
-      union
-      select path from ${stage} where kind = 'add' and deletion_vector_id is not null
-      ${which === 'suspects' ? live : sql``}
-    )`
   await sql`
     declare staged no scroll cursor for
     select s.position, s.path, s.line, f.path is not null as "isLive",
       f.deletion_vector_id as "liveVectorId", f.add as "liveAdd"
     from ${stage} s left join ${liveFile(of)}
-    ${which === 'all' ? sql`` : suspects}
+    ${which === 'all' ? sql`` : sql`where s.path in (${sql.join(pathsOf(of, which), sql` union `)})`}
     order by s.path, s.position`.execute(tx)
+}
+
+function pathsOf(of: StageOf, { suspects, live }: Exclude<Which, 'all'>) {
+  const stage = sql.table(of.stage)
+  const suspectPaths = [
+    sql`select path from ${stage} group by path having count(*) > 1`,
+    sql`select path from ${stage} where kind = 'add' and deletion_vector_id is not null`,
+  ]
+  const livePaths = [sql`select s.path from ${stage} s join ${liveFile(of)} where s.kind = 'add'`]
+  return [...(suspects ? suspectPaths : []), ...(live ? livePaths : [])]
 }
 
 /** The next files of the cursor. */

@@ -11,6 +11,8 @@ export interface StagedFiles {
   numLines: number
   adds: FileSums
   numRemoves: number
+  /** Whether a path may be staged twice, or an add has a deletion vector: such files are judged under the lock. */
+  hasSuspects: boolean
   /** Whether any of its files has `dataChange`. */
   changesData: boolean
   judged: Judged

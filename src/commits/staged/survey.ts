@@ -55,8 +55,10 @@ async function judgeStage(
   const { against, found } = staged.judged
   const isCurrent =
     against?.protocolJson === head.protocolJson && against.metadataJson === head.metadataJson
-  const suspects = head.numFiles > 0 ? 'suspects' : 'suspects-of-empty-table'
-  await declareStaged(tx, of, isCurrent ? suspects : 'all')
+  const suspects = staged.hasSuspects
+  const live = head.numFiles > 0
+  if (isCurrent && !suspects && !live) return { violations: found, replaces: false }
+  await declareStaged(tx, of, isCurrent ? { suspects, live } : 'all')
   let replaces = false
   const violations: Violations = isCurrent
     ? { list: [...found.list], count: found.count }
