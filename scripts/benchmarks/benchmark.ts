@@ -4,6 +4,8 @@ import type { BareDatabase } from './bare-database.ts'
 export interface Ground {
   address: string
   database: BareDatabase
+  /** The folder of the server. */
+  dataDir: string
   /** Tells the tables of this run from those of others. */
   run: string
   /** Calls the server; throws with its answer unless that is a success. */
@@ -17,4 +19,6 @@ export interface Benchmark<Prepared = string[]> {
   prepare: (ground: Ground) => Promise<Prepared>
   /** One round: numbers by name. */
   round: (ground: Ground, prepared: Prepared, number: number) => Promise<Record<string, number>>
+  /** Stops what `prepare` has started. */
+  end?: (prepared: Prepared) => Promise<void>
 }

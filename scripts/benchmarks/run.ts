@@ -14,6 +14,7 @@ import { contention } from './contention.ts'
 import { growth } from './growth.ts'
 import { largeCommit } from './large-commit.ts'
 import { scans } from './scans.ts'
+import { twoServers } from './two-servers.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: each benchmark prepares what it needs
 const benchmarks: Record<string, Benchmark<any>> = {
@@ -23,6 +24,7 @@ const benchmarks: Record<string, Benchmark<any>> = {
   growth,
   'large-commit': largeCommit,
   scan: scans,
+  'two-servers': twoServers,
 }
 
 const { values, positionals } = parseArgs({
@@ -43,6 +45,7 @@ try {
   const ground: Ground = {
     address: server.address,
     database,
+    dataDir,
     run: String(process.pid),
     call: (method, path, body) => call(`${server.address}${path}`, method, body),
   }
@@ -71,8 +74,12 @@ try {
 async function measure<Prepared>(benchmark: Benchmark<Prepared>, ground: Ground, count: number) {
   const prepared = await benchmark.prepare(ground)
   const rounds: Record<string, number>[] = []
-  for (let number = 0; number < count; number += 1) {
-    rounds.push(await benchmark.round(ground, prepared, number))
+  try {
+    for (let number = 0; number < count; number += 1) {
+      rounds.push(await benchmark.round(ground, prepared, number))
+    }
+  } finally {
+    await benchmark.end?.(prepared)
   }
   return rounds
 }

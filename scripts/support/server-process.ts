@@ -16,9 +16,19 @@ export interface ServerProcess {
 const program = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 
 /** Starts `deltaworks serve` on `dataDir`; throws with what it said when it does not come up. */
-export async function startServerProcess(dataDir: string): Promise<ServerProcess> {
+export async function startServerProcess(
+  dataDir: string,
+  settings: Record<string, string> = {},
+): Promise<ServerProcess> {
   const child = spawn(process.execPath, [...nodeOptions(), program, 'serve'], {
-    env: { ...process.env, ...unset(), DATA_DIR: dataDir, PORT: '0', LOG_LEVEL: 'warn' },
+    env: {
+      ...process.env,
+      ...unset(),
+      DATA_DIR: dataDir,
+      PORT: '0',
+      LOG_LEVEL: 'warn',
+      ...settings,
+    },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const address = await listeningAddress(child)

@@ -56,6 +56,8 @@ async function killSome(t: Test, { server, dataDir, victim }: Scene): Promise<Se
   }
   if (victim === 'database') return server
   await server.kill()
-  // The same port, because the clients know no other.
-  return startServerProcess(t, { DATA_DIR: dataDir, PORT: new URL(server.address).port })
+  // The same port, because the clients know no other. Now large commits, now small ones: whatever is staged.
+  const held = victim === 'both' ? '1' : '5000'
+  const { port } = new URL(server.address)
+  return startServerProcess(t, { DATA_DIR: dataDir, PORT: port, HELD_ACTIONS_MAX: held })
 }
