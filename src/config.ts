@@ -29,7 +29,10 @@ export const ConfigSchema = Type.Object({
   DATABASE_POOL_MAX: count(10, 'Connections to PostgreSQL at most.'),
   DATABASE_WAIT_MS_MAX: wait(5_000, 'Wait for a connection or a row lock at most.'),
   DATABASE_STATEMENT_MS_MAX: wait(60_000, 'Time that one SQL statement may take at most.'),
-  DATABASE_COPY_POOL_MAX: count(4, 'Connections for large transfers (COPY) at most.'),
+  DATABASE_COPY_POOL_MAX: count(
+    4,
+    'Connections for large transfers (COPY) at most, in each direction.',
+  ),
   DATABASE_COPY_MS_MAX: wait(600_000, 'Time that one large transfer may take at most.'),
   DATA_DIR: Type.String({
     minLength: 1,

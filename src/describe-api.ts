@@ -20,6 +20,7 @@ export async function describeApi(): Promise<string> {
   const services = createServices(config, {
     pool,
     copyPool: pool,
+    stagePool: pool,
     db: createDb(pool),
     publisher,
     log,

@@ -45,17 +45,18 @@ export async function startServer(
   const database = await openDatabase(config, log, onFatal)
   started.defer(database.close)
   await migrateDatabase(config, database.connection, log)
-  const { pool, copyPool } = createPools(config, database.connection, log)
+  const { pool, copyPool, stagePool } = createPools(config, database.connection, log)
   const db = createDb(pool)
   started.defer(() => db.destroy())
   started.defer(() => copyPool.end())
+  started.defer(() => stagePool.end())
   const { mirrorRoots, mirrorPollMs: pollMs, idempotencyRetentionMs: retentionMs } = config
   const publisher = startPublisher({ db, mirrorRoots, pollMs, log })
   started.defer(publisher.stop)
   for (const sweep of [expiredAnswers(db, retentionMs), abandonedStages(db, config)]) {
     started.defer(startSweeper(sweep, log).stop)
   }
-  const services = createServices(config, { pool, copyPool, db, publisher, log })
+  const services = createServices(config, { pool, copyPool, stagePool, db, publisher, log })
   started.defer(services.commitWatch.stop)
   started.defer(services.committer.idle)
   started.defer(services.maintenance.stop)
@@ -78,7 +79,7 @@ export async function startServer(
   return { address, stop: () => running.disposeAsync() }
 }
 
-/** One pool for all that is small, and one that large transfers have to themselves. */
+/** One pool for all that is small, and one for large transfers in either direction: no slow reader holds up a writer. */
 function createPools(config: Config, connection: Connection, log: Logger) {
   const common = {
     connection,
@@ -87,14 +88,16 @@ function createPools(config: Config, connection: Connection, log: Logger) {
     onError: (err: Error) => log.warn({ err }, 'a connection to PostgreSQL was lost'),
   }
   const { databasePoolMax, databaseStatementMsMax, databaseCopyPoolMax, databaseCopyMsMax } = config
+  const ofCopies = {
+    ...common,
+    max: databaseCopyPoolMax,
+    statementMsMax: databaseCopyMsMax,
+    pipeline: false,
+  }
   return {
     pool: createPool({ ...common, max: databasePoolMax, statementMsMax: databaseStatementMsMax }),
-    copyPool: createPool({
-      ...common,
-      max: databaseCopyPoolMax,
-      statementMsMax: databaseCopyMsMax,
-      pipeline: false,
-    }),
+    copyPool: createPool(ofCopies),
+    stagePool: createPool(ofCopies),
   }
 }
 

@@ -15,8 +15,10 @@ import { createFileCache } from './scans/file-cache.ts'
 /** What the services stand on. */
 export interface Ground {
   pool: Pool
-  /** For COPY, without pipelines. */
+  /** For COPY to clients, without pipelines. */
   copyPool: Pool
+  /** For COPY of what clients send. */
+  stagePool: Pool
   db: Db
   publisher: Pick<Publisher, 'wake' | 'behind'>
   log: { warn: (facts: object, message: string) => void }
@@ -25,7 +27,7 @@ export interface Ground {
 /** Wires the parts that routes work with. Nothing is connected by it. */
 export function createServices(
   config: Config,
-  { pool, copyPool, db, publisher, log }: Ground,
+  { pool, copyPool, stagePool, db, publisher, log }: Ground,
 ): Services & { maintenance: Maintenance } {
   const metrics = createMetrics()
   const commitWatch = createCommitWatch({
@@ -52,6 +54,7 @@ export function createServices(
   return {
     db,
     copyPool,
+    stagePool,
     openExport: createExports(copyPool, config.exportStallMsMax),
     fileCache: createFileCache({ db, copyPool, bytesMax: config.scanCacheBytesMax }),
     committer,

@@ -51,8 +51,8 @@ import type { Part, Proposal, Verdict } from './unit.ts'
 /** What the routes of commits need. */
 export interface CommitRoutesContext {
   db: Db
-  /** For COPY. */
-  copyPool: Pool
+  /** For COPY of what is sent. */
+  stagePool: Pool
   committer: Committer
   openExport: OpenExport
   /** Actions in one commit at most. */
@@ -251,14 +251,14 @@ const proposalBody = {
 async function receive(
   request: FastifyRequest,
   id: string,
-  { db, copyPool, actionsMax, heldActionsMax }: CommitRoutesContext,
+  { db, stagePool, actionsMax, heldActionsMax }: CommitRoutesContext,
 ): Promise<Part> {
   const table = tableKey(id)
   const intake = openIntake({
     actionsMax,
     heldActionsMax,
     readHead: async () => headOf(await getTable(db, table)),
-    createStage: () => createStage({ db, copyPool }),
+    createStage: () => createStage({ db, stagePool }),
   })
   try {
     return { table, proposal: await readBody(request, intake) }

@@ -48,10 +48,12 @@ export async function startTestServer(
   t.teardown(() => db.destroy())
   const copyPool = copyPoolOf(database.connection)
   t.teardown(() => copyPool.end())
+  const stagePool = copyPoolOf(database.connection)
+  t.teardown(() => stagePool.end())
   const { mirrorRoots, mirrorPollMs: pollMs } = config
   const publisher = mirror ? startPublisher({ db, mirrorRoots, pollMs, log }) : noPublisher
   t.teardown(() => publisher.stop())
-  const services = createServices(config, { pool, copyPool, db, publisher, log })
+  const services = createServices(config, { pool, copyPool, stagePool, db, publisher, log })
   t.teardown(() => services.maintenance.stop())
   t.teardown(() => services.commitWatch.stop())
   const app = await buildApp({ config, services, log })

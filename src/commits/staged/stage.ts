@@ -37,7 +37,7 @@ const sentMax = 256 * 1024
  * Makes a stage. Its rows are not logged: should PostgreSQL crash, the commit has failed anyway. Its name tells
  * its age, so that what a crashed server leaves can be found.
  */
-export async function createStage({ db, copyPool }: { db: Db; copyPool: Pool }): Promise<Stage> {
+export async function createStage({ db, stagePool }: { db: Db; stagePool: Pool }): Promise<Stage> {
   const table = `stage_${Date.now()}_${randomBytes(8).toString('hex')}`
   // Nothing is lost with a stage, so its making waits for no flush.
   await sql`
@@ -62,7 +62,7 @@ export async function createStage({ db, copyPool }: { db: Db; copyPool: Pool }):
     const rows = filling.subarray(0, used)
     ;[filling, sent] = [sent, filling]
     used = 0
-    sending = copyIn(copyPool, table, rows)
+    sending = copyIn(stagePool, table, rows)
     // It is waited for later, and its failure told then.
     sending.catch(() => {})
   }

@@ -32,7 +32,14 @@ async function startWithoutDatabase(t: Test): Promise<Api> {
   const config = loadConfig({ DATA_DIR: folder })
   const publisher = { wake: () => {}, behind: () => ({ tables: 0, lagMs: 0 }) }
   const log = pino({ level: 'silent' })
-  const services = createServices(config, { pool, copyPool, db, publisher, log })
+  const services = createServices(config, {
+    pool,
+    copyPool,
+    stagePool: copyPool,
+    db,
+    publisher,
+    log,
+  })
   const app = await buildApp({ config, services, log })
   t.teardown(() => app.close())
   return createApi(await app.listen({ host: '127.0.0.1', port: 0 }))
