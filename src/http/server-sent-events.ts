@@ -133,7 +133,8 @@ function streamTo(
 
 /** The answer of a route that streams events; `example` is what stands in a stream. */
 export function eventStreamResponse(description: string, example: string) {
-  const schema = Type.String({ description: 'Events, as in the HTML standard.' })
+  // Some tools take the schema for that of the whole stream, some for that of one event: neither is said.
+  const schema = Type.Unknown({ description: 'Events, as in the HTML standard.' })
   return {
     description,
     headers: requestId,

@@ -224,9 +224,20 @@ async function keepBusy(connection: EmbeddedConnection): Promise<number> {
   client.on('error', () => undefined)
   await client.connect()
   const { rows } = await client.query('select pg_backend_pid() as pid')
-  client.query('do $$ begin for i in 1..30000000 loop end loop; end $$').catch(() => undefined)
   const isBusy = `select 1 from pg_stat_activity where pid = ${rows[0].pid} and state = 'active'`
-  while ((await query(connection, isBusy)).length === 0);
+  let isWorking = false
+  // A machine that is busy itself may look only when the work is done already.
+  do {
+    if (!isWorking) {
+      isWorking = true
+      const work = client.query('do $$ begin for i in 1..30000000 loop end loop; end $$')
+      work
+        .catch(() => undefined)
+        .finally(() => {
+          isWorking = false
+        })
+    }
+  } while ((await query(connection, isBusy)).length === 0)
   return rows[0].pid
 }
 

@@ -12,7 +12,7 @@ import { startLoad } from './load.ts'
 import { readTableEnd } from './table-end.ts'
 
 /** How often something is killed; the full test takes 50. */
-const kills = Number(process.env['KILLS'] ?? 6)
+const kills = Number(process.env['KILLS'] ?? 3)
 const clients = 8
 const victims = ['server', 'database', 'both'] as const
 
