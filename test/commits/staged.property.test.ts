@@ -139,7 +139,7 @@ t.test('a staged commit comes to the same as one held in memory', async (t) => {
   }
   await fc.assert(
     fc.asyncProperty(fc.array(proposal, { minLength: 1, maxLength: 5 }), fc.boolean(), run),
-    { numRuns: 40 },
+    { numRuns: 30 },
   )
   t.ok(seen.committed > 20 && seen.refused > 20, JSON.stringify(seen))
 })

@@ -8,7 +8,7 @@ import { type Seen, startSeeing } from './fuzz/seen.ts'
 import { createSender } from './fuzz/sender.ts'
 
 /** Requests of each operation in each of two rounds. */
-const numRuns = Number(process.env['FUZZ_RUNS'] ?? 100)
+const numRuns = Number(process.env['FUZZ_RUNS'] ?? 60)
 const seed = Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 31)
 
 t.setTimeout(60_000 + numRuns * 500)
