@@ -53,6 +53,8 @@ type Waiting = WaitingUnit | WaitingWork
 
 const batchUnitsMax = 1000
 const quickBatchesMax = 2
+/** Each has a connection for as long as it takes. */
+const aloneBatchesMax = 3
 const heldRetryMs = 20
 
 /**
@@ -61,8 +63,13 @@ const heldRetryMs = 20
  */
 export function createCommitter(options: CommitterOptions): Committer {
   const { pool, queueCommitsMax, batchesMax, batchActionsMax } = options
-  const limits = { batchesMax, quickMax: quickBatchesMax, unitsMax: batchUnitsMax }
-  const lanes = new Lanes<Waiting>({ ...limits, actionsMax: batchActionsMax })
+  const lanes = new Lanes<Waiting>({
+    batchesMax,
+    quickMax: quickBatchesMax,
+    aloneMax: aloneBatchesMax,
+    unitsMax: batchUnitsMax,
+    actionsMax: batchActionsMax,
+  })
   const gathering = new Gathering()
   const idlers: (() => void)[] = []
   const droppings = new Set<Promise<void>>()

@@ -21,6 +21,8 @@ export interface LaneLimits {
   batchesMax: number
   /** Of which quick ones at most. */
   quickMax: number
+  /** Batches of kind `alone` in flight at most. */
+  aloneMax: number
   /** Turns in a batch at most. */
   unitsMax: number
   /** A batch is closed once it holds this many actions. */
@@ -88,14 +90,14 @@ export class Lanes<T extends Turn> {
   /** The next batch that may start now, if any. Its tables belong to it until `finish`. */
   take(): Batch<T> | undefined {
     const may = this.#places()
-    if (!may.slow && !may.quick && this.#waitingAlone === 0) return undefined
+    if (!may.slow && !may.quick && (!may.alone || this.#waitingAlone === 0)) return undefined
     const ready: string[] = []
     for (const table of this.#lanes.keys()) {
       const turn = this.#next(table)
       if (turn === undefined) continue
-      if (turn.isAlone) return this.#start('alone', [table])
-      if (may.slow && this.#goesApart(turn)) return this.#start('slow', [table])
-      if (this.#mayShare(turn)) ready.push(table)
+      const kind = this.#kindOf(turn, may)
+      if (kind === 'quick') ready.push(table)
+      else if (kind !== undefined) return this.#start(kind, [table])
     }
     if (!may.quick || ready.length === 0) return undefined
     return this.#start(ready.length === 1 && may.slow ? 'slow' : 'quick', ready)
@@ -148,14 +150,22 @@ export class Lanes<T extends Turn> {
     return given
   }
 
+  /** The batch that a turn goes with, if it may go now. */
+  #kindOf(turn: T, may: Record<Batch<T>['kind'], boolean>): Batch<T>['kind'] | undefined {
+    if (turn.isAlone) return may.alone ? 'alone' : undefined
+    if (may.slow && this.#goesApart(turn)) return 'slow'
+    return this.#mayShare(turn) ? 'quick' : undefined
+  }
+
   /** Which kinds of batch have a place. */
-  #places(): { slow: boolean; quick: boolean } {
-    const { batchesMax, quickMax } = this.#limits
-    const { quick, slow } = this.#batches
+  #places(): Record<Batch<T>['kind'], boolean> {
+    const { batchesMax, quickMax, aloneMax } = this.#limits
+    const { quick, slow, alone } = this.#batches
     const isFull = quick + slow >= batchesMax
     return {
       slow: !isFull && slow < Math.max(1, batchesMax - 1),
       quick: !isFull && quick < quickMax,
+      alone: alone < aloneMax,
     }
   }
 

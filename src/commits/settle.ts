@@ -51,6 +51,7 @@ export async function settle<U extends SubmittedUnit>(
     const { outcomes, changedTables, consistencyToken } = result
     const now = performance.now()
     const judged = batch.filter(({ unit }) => outcomes.has(unit))
+    const held = batch.filter(({ unit }) => !outcomes.has(unit))
     options.onBatch({
       seconds: (now - started) / 1000,
       unitSeconds: judged.map(({ submitted }) => (now - submitted) / 1000),
@@ -61,7 +62,6 @@ export async function settle<U extends SubmittedUnit>(
       if (outcome === undefined || outcome instanceof Problem) reject(outcome)
       else resolve({ ...outcome, consistencyToken })
     }
-    const held = judged.length === batch.length ? [] : batch.filter((one) => !judged.includes(one))
     return { held, timedOut: false }
   } catch (error) {
     return settleFailed(batch, error, options)

@@ -43,6 +43,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 const limits = fc.record({
   batchesMax: fc.integer({ min: 2, max: 4 }),
   quickMax: fc.integer({ min: 1, max: 3 }),
+  aloneMax: fc.integer({ min: 1, max: 3 }),
   unitsMax: fc.integer({ min: 1, max: 5 }),
   actionsMax: fc.integer({ min: 10, max: 50 }),
 })
@@ -92,14 +93,15 @@ class Play {
   }
 
   checkKind({ kind, turns }: Batch<Work>): void {
-    const { batchesMax, quickMax } = this.limits
-    const [quick = 0, slow = 0] = ['quick', 'slow'].map(
+    const { batchesMax, quickMax, aloneMax } = this.limits
+    const [quick = 0, slow = 0, alone = 0] = ['quick', 'slow', 'alone'].map(
       (other) => this.inFlight.filter((batch) => batch.kind === other).length,
     )
     const first = turns[0]?.tables ?? []
     const rest = turns.slice(1).flatMap(({ tables }) => tables)
     const faults = {
       'too many batches': kind !== 'alone' && quick + slow >= batchesMax,
+      'too many alone': kind === 'alone' && alone >= aloneMax,
       'too many quick batches': kind === 'quick' && quick >= quickMax,
       'no place is left for a quick one': kind === 'slow' && slow >= batchesMax - 1,
       'not alone': turns.some(({ isAlone }) => isAlone) && (kind !== 'alone' || turns.length > 1),

@@ -11,7 +11,7 @@ function work(text: string): Work {
   return { name: text, tables: [...tables], actions: Number(actions), isAlone: mark === '!' }
 }
 
-const limits = { batchesMax: 4, quickMax: 2, unitsMax: 10, actionsMax: 100 }
+const limits = { batchesMax: 4, quickMax: 2, aloneMax: 2, unitsMax: 10, actionsMax: 100 }
 
 function lanesOf(names: readonly string[], more: Partial<typeof limits> = {}): Lanes<Work> {
   const lanes = new Lanes<Work>({ ...limits, ...more })
@@ -33,6 +33,11 @@ function tell({ kind, turns }: Batch<Work>): string {
 const cases: { of: string; waiting: string[]; more?: Partial<typeof limits>; taken: string[] }[] = [
   { of: 'nothing', waiting: [], taken: [] },
   { of: 'one table waits for its row', waiting: ['a1', 'a2'], taken: ['slow a1 a2'] },
+  {
+    of: 'only so much is alone at once, and the rest goes on',
+    waiting: ['a1!', 'b1!', 'c1!', 'd1', 'e1'],
+    taken: ['alone a1!', 'alone b1!', 'quick d1 e1'],
+  },
   { of: 'several tables share', waiting: ['a1', 'b1', 'a2', 'c1'], taken: ['quick a1 a2 b1 c1'] },
   {
     of: 'shares are even while others wait',
@@ -75,6 +80,7 @@ const cases: { of: string; waiting: string[]; more?: Partial<typeof limits>; tak
   {
     of: 'those alone are not counted',
     waiting: ['a1!', 'b1!', 'c1!', 'd1!', 'e1!', 'f1', 'g1'],
+    more: { aloneMax: 5 },
     taken: ['alone a1!', 'alone b1!', 'alone c1!', 'alone d1!', 'alone e1!', 'quick f1 g1'],
   },
   {
@@ -167,7 +173,7 @@ t.test('when the wait was in vain, those that waited as long are given up', asyn
 })
 
 t.test('five thousand that wait for one table delay one on another by no batch', async (t) => {
-  const lanes = new Lanes<Work>({ batchesMax: 4, quickMax: 2, unitsMax: 1000, actionsMax: 20_000 })
+  const lanes = new Lanes<Work>({ ...limits, unitsMax: 1000, actionsMax: 20_000 })
   for (let number = 0; number < 5000; number += 1) lanes.add(work(`a${number}`))
   const [first] = takeAll(lanes).batches
   t.equal(first?.turns.length, 1000)
@@ -176,7 +182,13 @@ t.test('five thousand that wait for one table delay one on another by no batch',
 })
 
 t.test('nor when both are in the same batch', async (t) => {
-  const lanes = new Lanes<Work>({ batchesMax: 1, quickMax: 1, unitsMax: 1000, actionsMax: 20_000 })
+  const lanes = new Lanes<Work>({
+    ...limits,
+    batchesMax: 1,
+    quickMax: 1,
+    unitsMax: 1000,
+    actionsMax: 20_000,
+  })
   for (let number = 0; number < 5000; number += 1) lanes.add(work(`a${number}`))
   lanes.add(work('b1'))
   const [first] = takeAll(lanes).batches
