@@ -15,7 +15,7 @@ import { installReadPreference } from './http/read-preference.ts'
 import { installRequestLog, requestIdOf } from './http/request-log.ts'
 import { namedSchemas } from './http/schema.ts'
 import { installEventStreams } from './http/server-sent-events.ts'
-import { installStrictQueries, strictBodies } from './http/validation.ts'
+import { installStrictQueries, strictSchemas } from './http/validation.ts'
 import { maintenanceRoutes } from './maintenance/routes.ts'
 import type { MaintenanceContext } from './maintenance/start-operation.ts'
 import { mirrorRoutes } from './mirror/routes.ts'
@@ -52,8 +52,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
     bodyLimit: config.bodyBytesMax,
     ...connectionOptions(config.requestMsMax, log),
     routerOptions: { maxParamLength: 1000, ignoreTrailingSlash: true },
-    schemaController: strictBodies(),
-    serializerOpts: { ajv: { strict: false } },
+    schemaController: strictSchemas(),
     frameworkErrors: answerBadAddress,
     return503OnClosing: false,
   })

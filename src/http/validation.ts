@@ -21,9 +21,10 @@ const asTheyAre = { coerceTypes: false, strictNumbers: true } as const
 
 /**
  * Bodies are taken as they are: an unknown field or a number in quotes is refused. Parameters, queries and
- * headers arrive as text, so they are coerced. All faults of a request are listed.
+ * headers arrive as text, so they are coerced. All faults of a request are listed. Answers leave as they are: a
+ * serializer for each route and status took half of the time that the server takes to start.
  */
-export function strictBodies(): NonNullable<FastifyServerOptions['schemaController']> {
+export function strictSchemas(): NonNullable<FastifyServerOptions['schemaController']> {
   const compiler = AjvCompiler()
   const buildValidator: BuildValidator = (schemas) => {
     const compile = (customOptions: object) =>
@@ -38,7 +39,8 @@ export function strictBodies(): NonNullable<FastifyServerOptions['schemaControll
       return route.httpPart === 'body' ? listingFaults(first(route), all(route)) : coerced(route)
     }
   }
-  return { compilersFactory: { buildValidator: buildValidator as never } }
+  const buildSerializer = () => () => JSON.stringify
+  return { compilersFactory: { buildValidator: buildValidator as never, buildSerializer } }
 }
 
 /** A body of lines is checked by its route, as they arrive. */
