@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Api, add, remove } from '../support/api.ts'
 import { passing } from './check-run.ts'
+import { type Pace, pick, startClientsAt } from './pace.ts'
 import type {
   RecordedCommit,
   RecordedRead,
@@ -11,14 +12,10 @@ import type {
 } from './recorded-run.ts'
 
 /** Clients that read and commit without pause, and note all that they ask and are told. */
-export interface Clients {
+export interface Clients extends Pick<Pace, 'progress' | 'end'> {
   run: RecordedRun
   /** Answers that no client should ever get. */
   surprises: readonly string[]
-  /** Resolves when that many more commits were answered 201. */
-  progress: (commits: number) => Promise<void>
-  /** Lets each client settle what it is at, and ends. */
-  end: () => Promise<void>
 }
 
 /** A table as a client has last seen it. */
@@ -29,6 +26,7 @@ interface View {
 
 interface Client {
   api: Api
+  pace: Pace
   number: number
   views: Map<string, View>
   /** The versions of its app that it has used. */
@@ -65,8 +63,6 @@ export function startClients(
 ): Clients {
   const run: RecordedRun = { commits: [], reads: [] }
   const surprises: string[] = []
-  let committed = 0
-  let ended = false
 
   async function read(
     { api, views }: Client,
@@ -85,7 +81,7 @@ export function startClients(
     views.set(asked.table, { version: answer.body.version, paths })
   }
 
-  async function attempt({ api }: Client, commit: RecordedCommit): Promise<boolean> {
+  async function attempt({ api, pace }: Client, commit: RecordedCommit): Promise<boolean> {
     const { table, key, proposal, attempts } = commit
     const begin = performance.now()
     const headers = key === undefined ? {} : { 'idempotency-key': key }
@@ -98,7 +94,7 @@ export function startClients(
     attempts.push({ begin, end, status: answer.status, body: answer.text })
     const isPassing = passing.includes(answer.body?.code)
     if (![200, 201, 409].includes(answer.status) && !isPassing) surprises.push(answer.text)
-    if (answer.status === 201) committed += 1
+    if (answer.status === 201) pace.count()
     return !isPassing
   }
 
@@ -111,7 +107,7 @@ export function startClients(
   }
 
   async function runClient(client: Client): Promise<void> {
-    while (!ended) {
+    while (!client.pace.isEnded()) {
       const table = pick(tables)
       const view = client.views.get(table)
       if (view === undefined || Math.random() < 0.4) await read(client, { table, kind: 'files' })
@@ -145,25 +141,12 @@ export function startClients(
   const readOld = (client: Client, asked: Pick<RecordedRead, 'table' | 'kind' | 'version'>) =>
     read({ ...client, views: new Map() }, asked)
 
-  const running = Promise.all(
-    Array.from({ length: count }, (_, number) => {
-      const api = servers[number % servers.length]
-      if (api === undefined) throw new Error('there is no server')
-      return runClient({ api, number, views: new Map(), appVersion: 0 })
-    }),
-  )
-  return {
-    run,
-    surprises,
-    async progress(commits) {
-      const enough = committed + commits
-      while (committed < enough) await sleep(5)
-    },
-    async end() {
-      ended = true
-      await running
-    },
-  }
+  const { progress, end } = startClientsAt(count, (pace, number) => {
+    const api = servers[number % servers.length]
+    if (api === undefined) throw new Error('there is no server')
+    return runClient({ api, pace, number, views: new Map(), appVersion: 0 })
+  })
+  return { run, surprises, progress, end }
 }
 
 function addressOf({ table, kind, version }: Pick<RecordedRead, 'table' | 'kind' | 'version'>) {
@@ -255,10 +238,4 @@ function isIn(part: string) {
 function sample<Item>(items: readonly Item[], count: number): Item[] {
   const start = Math.floor(Math.random() * items.length)
   return items.slice(start, start + count)
-}
-
-function pick<Item>(items: readonly Item[]): Item {
-  const item = items[Math.floor(Math.random() * items.length)]
-  if (item === undefined) throw new Error('there is nothing to pick from')
-  return item
 }

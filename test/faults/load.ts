@@ -2,17 +2,14 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Api, add, remove } from '../support/api.ts'
 import type { Wish } from './check-history.ts'
+import { type Pace, pick, startClientsAt } from './pace.ts'
 
 /** Clients that commit without pause until they are told to end. */
-export interface Load {
+export interface Load extends Pick<Pace, 'progress' | 'end'> {
   /** All that the clients wanted, and what came of it. */
   wishes: readonly Wish[]
   /** Answers that no client should ever get. */
   surprises: readonly string[]
-  /** Resolves when that many more commits were answered 201. */
-  progress: (commits: number) => Promise<void>
-  /** Lets each client settle what it is at, and ends. */
-  end: () => Promise<void>
 }
 
 const retryMs = 50
@@ -21,12 +18,10 @@ const retryMs = 50
 export function startLoad(api: Api, tables: readonly string[], clients: number): Load {
   const wishes: Wish[] = []
   const surprises: string[] = []
-  let committed = 0
-  let ended = false
 
-  async function runClient(): Promise<void> {
+  async function runClient(pace: Pace): Promise<void> {
     const own = new Map<string, string[]>(tables.map((table) => [table, []]))
-    while (!ended) {
+    while (!pace.isEnded()) {
       const wish = makeWish(pick(tables), own)
       if (wish.expectedVersion !== undefined) {
         wish.expectedVersion = await nextVersion(api, wish.table)
@@ -34,7 +29,7 @@ export function startLoad(api: Api, tables: readonly string[], clients: number):
       wishes.push(wish)
       await settle(wish)
       if (wish.answers[0]?.status === 201) {
-        committed += 1
+        pace.count()
         own.get(wish.table)?.push(...wish.adds)
       }
       await sleep(Math.random() * 10)
@@ -67,19 +62,7 @@ export function startLoad(api: Api, tables: readonly string[], clients: number):
     }
   }
 
-  const running = Promise.all(Array.from({ length: clients }, runClient))
-  return {
-    wishes,
-    surprises,
-    async progress(commits) {
-      const enough = committed + commits
-      while (committed < enough) await sleep(5)
-    },
-    async end() {
-      ended = true
-      await running
-    },
-  }
+  return { wishes, surprises, ...startClientsAt(clients, runClient) }
 }
 
 /** Refusals after which a client may try again. */
@@ -107,10 +90,4 @@ async function nextVersion(api: Api, table: string): Promise<number> {
     if (answer?.status === 200) return answer.body.version + 1
     await sleep(retryMs)
   }
-}
-
-function pick<Item>(items: readonly Item[]): Item {
-  const item = items[Math.floor(Math.random() * items.length)]
-  if (item === undefined) throw new Error('there is nothing to pick from')
-  return item
 }
