@@ -3,6 +3,7 @@ import { buildApp } from './app.ts'
 import { loadConfig } from './config.ts'
 import { createDb, createPool } from './database/connect.ts'
 import { createServices } from './services.ts'
+import { createStorage } from './storage/create-storage.ts'
 
 /** The OpenAPI document of the service as JSON text. Connects to nothing: no route is called. */
 export async function describeApi(): Promise<string> {
@@ -22,6 +23,7 @@ export async function describeApi(): Promise<string> {
     copyPool: pool,
     stagePool: pool,
     db: createDb(pool),
+    storage: createStorage([]),
     publisher,
     log,
   })

@@ -12,6 +12,7 @@ import { expiredAnswers } from './idempotency/expiry.ts'
 import { startSweeper } from './maintenance/sweeper.ts'
 import { startPublisher } from './mirror/publisher.ts'
 import { createServices } from './services.ts'
+import { createStorage } from './storage/create-storage.ts'
 
 /** A server that takes requests. */
 export interface RunningServer {
@@ -51,12 +52,21 @@ export async function startServer(
   started.defer(() => copyPool.end())
   started.defer(() => stagePool.end())
   const { mirrorRoots, mirrorPollMs: pollMs, idempotencyRetentionMs: retentionMs } = config
-  const publisher = startPublisher({ db, mirrorRoots, pollMs, log })
+  const storage = createStorage(mirrorRoots)
+  const publisher = startPublisher({ db, storage, pollMs, log })
   started.defer(publisher.stop)
   for (const sweep of [expiredAnswers(db, retentionMs), abandonedStages(db, config)]) {
     started.defer(startSweeper(sweep, log).stop)
   }
-  const services = createServices(config, { pool, copyPool, stagePool, db, publisher, log })
+  const services = createServices(config, {
+    pool,
+    copyPool,
+    stagePool,
+    db,
+    storage,
+    publisher,
+    log,
+  })
   started.defer(services.commitWatch.stop)
   started.defer(services.committer.idle)
   started.defer(services.maintenance.stop)

@@ -11,6 +11,7 @@ import { createMetrics } from './http/metrics.ts'
 import { createMaintenance, type Maintenance } from './maintenance/operations.ts'
 import type { Publisher } from './mirror/publisher.ts'
 import { createFileCache } from './scans/file-cache.ts'
+import type { Storage } from './storage/storage.ts'
 
 /** What the services stand on. */
 export interface Ground {
@@ -20,6 +21,7 @@ export interface Ground {
   /** For COPY of what clients send. */
   stagePool: Pool
   db: Db
+  storage: Storage
   publisher: Pick<Publisher, 'wake' | 'behind'>
   log: { warn: (facts: object, message: string) => void }
 }
@@ -27,7 +29,7 @@ export interface Ground {
 /** Wires the parts that routes work with. Nothing is connected by it. */
 export function createServices(
   config: Config,
-  { pool, copyPool, stagePool, db, publisher, log }: Ground,
+  { pool, copyPool, stagePool, db, storage, publisher, log }: Ground,
 ): Services & { maintenance: Maintenance } {
   const metrics = createMetrics()
   const commitWatch = createCommitWatch({
@@ -64,7 +66,7 @@ export function createServices(
     actionsMax: config.actionsMax,
     heldActionsMax: config.heldActionsMax,
     dataDir: config.dataDir,
-    mirrorRoots: config.mirrorRoots,
+    storage,
     idempotencyRetentionMs: config.idempotencyRetentionMs,
     onCommitted: publisher.wake,
     checks: createChecks(config, db, publisher),

@@ -9,6 +9,11 @@ function padded(version: number): string {
   return String(version).padStart(20, '0')
 }
 
+/** The folder of a table's log, from the table's location (PROTOCOL.md, "Delta Log Entries"). */
+export function deltaLogOf(location: string): string {
+  return `${location}/_delta_log`
+}
+
 /** Name of the file that holds a version's commit (PROTOCOL.md, "Delta Log Entries"). */
 export function commitFileName(version: number): string {
   return `${padded(version)}.json`

@@ -1,5 +1,6 @@
 import type { LogLine } from '../commits/log-lines.ts'
-import { beginLogFile, type PendingLogFile, syncLogFolder } from './log-folder.ts'
+import { commitFileName } from '../delta/log-files.ts'
+import type { Folder, PendingFile } from '../storage/storage.ts'
 
 /** Thrown when the log holds a version with other bytes than ours. */
 export class ForkError extends Error {
@@ -20,49 +21,51 @@ export interface LogWriter extends AsyncDisposable {
 }
 
 interface WrittenFile {
-  file: PendingLogFile
+  version: number
   inCommitTimestamp: number
+  file: PendingFile
 }
 
 /** `filesMax` is how many files are open at once at most. */
-export function openLogWriter(folder: string, filesMax: number): LogWriter {
+export function openLogWriter(folder: Folder, filesMax: number): LogWriter {
   const written: WrittenFile[] = []
   let published: number | undefined
 
   async function publishWritten(): Promise<void> {
-    const files = written.map(({ file }) => file)
     try {
+      // Readers that do not know in-commit timestamps take the time of the file.
       await allDone(written.map(({ file, inCommitTimestamp }) => file.seal(inCommitTimestamp)))
       // No reader may see a version before the one that precedes it.
-      for (const { version, link } of files) {
-        if ((await link()) === 'forked') throw forkOf(version)
+      for (const { version, file } of written) {
+        if ((await file.putIfAbsent()) === 'other') throw forkOf(version)
         published = version
       }
     } finally {
-      written.length = 0
-      await allDone(files.map((file) => file.discard()))
+      await discardWritten()
     }
+  }
+
+  async function discardWritten(): Promise<void> {
+    await Promise.all(written.splice(0).map(({ file }) => file.discard()))
   }
 
   return {
     async write(lines) {
       for (const [version, own] of byVersion(lines)) {
-        if (written.at(-1)?.file.version !== version) {
+        if (written.at(-1)?.version !== version) {
           if (written.length >= filesMax) await publishWritten()
-          const file = await beginLogFile(folder, version)
-          written.push({ file, inCommitTimestamp: timeOf(own[0]) })
+          const file = await folder.begin(commitFileName(version))
+          written.push({ version, inCommitTimestamp: timeOf(own[0]), file })
         }
         await written.at(-1)?.file.append(own.map(({ line }) => `${line}\n`).join(''))
       }
     },
     finish: publishWritten,
     async sync() {
-      if (published !== undefined) await syncLogFolder(folder)
+      if (published !== undefined) await folder.sync()
       return published
     },
-    async [Symbol.asyncDispose]() {
-      await allDone(written.map(({ file }) => file.discard()))
-    },
+    [Symbol.asyncDispose]: discardWritten,
   }
 }
 

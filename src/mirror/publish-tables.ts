@@ -1,7 +1,8 @@
 import { beforeVersion, type LogLine, listLogLines, listLogs } from '../commits/log-lines.ts'
 import type { Db, Tx } from '../database/connect.ts'
 import { inTransaction } from '../database/transaction.ts'
-import { openLogFolder, sweepLogFolder } from './log-folder.ts'
+import { deltaLogOf, parseLogFileName } from '../delta/log-files.ts'
+import type { Storage } from '../storage/storage.ts'
 import { ForkError, openLogWriter } from './log-writer.ts'
 import {
   type LockedMirror,
@@ -27,7 +28,7 @@ const roundMax = { versions: 500, lines: 2000, files: 128 }
 /** Tables to publish, and where to. */
 export interface PublishJob {
   tableIds: readonly string[]
-  mirrorRoots: readonly string[]
+  storage: Storage
   /** Whether to look for what publishers left that were stopped halfway. Reads the whole folder. */
   sweep: boolean
 }
@@ -106,9 +107,9 @@ async function publishVersions(tx: Tx, share: Share): Promise<Progress> {
   const { job, mirror, to, linesMax, filesMax } = share
   const { tableId, publishedVersion } = mirror
   const folder = await attempt(async () => {
-    const path = await openLogFolder(mirror.location, job.mirrorRoots)
-    if (job.sweep) await sweepLogFolder(path)
-    return path
+    const log = await job.storage.open(deltaLogOf(mirror.location))
+    if (job.sweep) await log.sweep((name) => parseLogFileName(name)?.kind === 'commit')
+    return log
   })
   if (folder instanceof Error) return { published: publishedVersion, failure: folder }
   await using writer = openLogWriter(folder, filesMax)

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Db } from '../database/connect.ts'
+import type { Storage } from '../storage/storage.ts'
 import { publishTables } from './publish-tables.ts'
 import { findBacklog } from './queries.ts'
 import { type Round, Rounds } from './rounds.ts'
@@ -19,7 +20,7 @@ export interface Publisher {
 
 export interface PublisherOptions {
   db: Db
-  mirrorRoots: readonly string[]
+  storage: Storage
   pollMs: number
   log: { warn: (facts: object, message: string) => void }
 }
@@ -29,7 +30,7 @@ const tablesDueMax = 1000
 const restMsMax = 50
 
 export function startPublisher(options: PublisherOptions): Publisher {
-  const { db, mirrorRoots, pollMs, log } = options
+  const { db, storage, pollMs, log } = options
   const rounds = new Rounds()
   const underWay = new Set<Promise<void>>()
   let behind = { tables: 0, lagMs: 0 }
@@ -56,7 +57,7 @@ export function startPublisher(options: PublisherOptions): Publisher {
 
   async function publish({ tableIds, isUnsound }: Round) {
     try {
-      const results = await publishTables(db, { tableIds, mirrorRoots, sweep: isUnsound })
+      const results = await publishTables(db, { tableIds, storage, sweep: isUnsound })
       for (const [tableId, result] of results) {
         if (result.kind === 'published' || result.kind === 'idle') continue
         log.warn({ tableId, ...result }, 'a table could not be published')

@@ -10,9 +10,10 @@ import { applyOnce } from '../idempotency/apply-once.ts'
 import type { Answer, IdempotentRequest, WriteOutcome } from '../idempotency/rules.ts'
 import { insertMirror } from '../mirror/queries.ts'
 import { Problem } from '../problems.ts'
+import type { Storage } from '../storage/storage.ts'
 import { defineTable } from './define-table.ts'
 import { getTable } from './get-table.ts'
-import { defaultLocation, hasDeltaLog, resolveLocation } from './location.ts'
+import { defaultLocation, hasDeltaLog } from './location.ts'
 import {
   findNameInAnyCase,
   findTableAround,
@@ -27,7 +28,7 @@ import type { CreateTable } from './schema.ts'
 export interface CatalogContext {
   db: Db
   dataDir: string
-  mirrorRoots: readonly string[]
+  storage: Storage
   idempotencyRetentionMs: number
   /** Told of tables that have a new version, once it is durable. */
   onCommitted: (tableIds: readonly string[]) => void
@@ -56,14 +57,11 @@ export async function createTable(
     answer,
     work: async (tx) => {
       const id = randomUUID()
-      const folder = await resolveLocation(
-        location ?? defaultLocation(context.dataDir, id),
-        context.mirrorRoots,
-      )
+      const folder = await context.storage.resolve(location ?? defaultLocation(context.dataDir, id))
       const { now } = await lockCatalog(tx)
       const definition = defineTable(request.body, { id, schemaJson: request.schemaJson, now })
       await refuseTakenName(tx, name)
-      await refuseTakenLocation(tx, folder)
+      await refuseTakenLocation(tx, context.storage, folder)
       await insertVersionZero(tx, { id, name, folder, now, definition })
       created.push(id)
       return getTable(tx, id)
@@ -87,7 +85,7 @@ export async function refuseTakenName(tx: Tx, name: string): Promise<void> {
   })
 }
 
-async function refuseTakenLocation(tx: Tx, folder: string): Promise<void> {
+async function refuseTakenLocation(tx: Tx, storage: Storage, folder: string): Promise<void> {
   const around = await findTableAround(tx, folder)
   if (around !== undefined) {
     throw new Problem(
@@ -96,7 +94,7 @@ async function refuseTakenLocation(tx: Tx, folder: string): Promise<void> {
       { facts: { name: around.name, location: around.location } },
     )
   }
-  if (await hasDeltaLog(folder)) {
+  if (await hasDeltaLog(storage, folder)) {
     throw new Problem(
       'location-taken',
       `The location ${folder} holds a Delta log that this service did not write.`,

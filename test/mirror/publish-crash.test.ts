@@ -18,11 +18,11 @@ const ndjson = { accept: 'application/x-ndjson' }
 
 t.test('a publisher that is killed halfway', async (t) => {
   const server = await startTestServer(t, {}, { mirror: false })
-  const { db, config } = server
+  const { db } = server
   const table = await server.makeTable()
   const log = join(server.dataDir, 'tables', table, '_delta_log')
   await commitMany(t, server, table)
-  const job = { tableIds: [table], mirrorRoots: config.mirrorRoots, sweep: true }
+  const job = { tableIds: [table], storage: server.storage, sweep: true }
   const publish = async () => (await publishTables(db, job)).get(table)
 
   await t.test('leaves no half file in sight of readers', async (t) => {
@@ -79,7 +79,7 @@ const steps: Record<string, number[]> = {
 
 t.test('a publisher of two tables that is killed', async (t) => {
   const server = await startTestServer(t, {}, { mirror: false })
-  const job = { mirrorRoots: server.config.mirrorRoots, sweep: true }
+  const job = { storage: server.storage, sweep: true }
   for (const [step, counts] of Object.entries(steps)) {
     for (const count of counts) {
       await t.test(`before ${step} ${count}`, async (t) => {

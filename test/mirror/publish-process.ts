@@ -2,6 +2,7 @@ import fs from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
 import { createDb } from '../../src/database/connect.ts'
 import { publishTables } from '../../src/mirror/publish-tables.ts'
+import { createStorage } from '../../src/storage/create-storage.ts'
 import { poolOf } from '../support/postgres.ts'
 
 // Publishes tables once, as a process that can be killed; tells the results on its standard output. As `step` it takes
@@ -27,6 +28,6 @@ for (const calls of owners) {
 syncBuiltinESMExports()
 
 const db = createDb(poolOf({ connectionString }, { max: 1 }))
-const job = { tableIds: tableIds.split(','), mirrorRoots: [root], sweep: true }
+const job = { tableIds: tableIds.split(','), storage: createStorage([root]), sweep: true }
 console.log(JSON.stringify([...(await publishTables(db, job)).values()]))
 await db.destroy()

@@ -59,9 +59,14 @@ t.test('a folder that cannot be written is told, and tried again when it is time
   await mkdir(join(log, '..'), { recursive: true })
   await writeFile(log, 'a file in the place of the folder')
   for (const attempt of [1, 2]) {
-    t.match(await publish(), { kind: 'failed', error: /EEXIST/ }, `attempt ${attempt}`)
+    t.match(await publish(), { kind: 'failed', error: /not a folder/ }, `attempt ${attempt}`)
     const { body } = await server.get(`/tables/${table}/mirror`)
-    t.match(body, { state: 'retrying', publishedVersion: -1, pending: 2, lastError: /EEXIST/ })
+    t.match(body, {
+      state: 'retrying',
+      publishedVersion: -1,
+      pending: 2,
+      lastError: /not a folder/,
+    })
     await makeDue(t, body.nextRetryAt)
   }
   await rm(log)
@@ -116,7 +121,7 @@ t.test('when the database goes away before the record, the same files are met ag
 
 t.test("tables are published together, and what is wrong with one is no other's", async (t) => {
   const server = await startTestServer(t, {}, { mirror: false })
-  const { db, config, dataDir } = server
+  const { db, dataDir } = server
   const log = (table: string) => join(dataDir, 'tables', table, '_delta_log')
   const tables = []
   for (let number = 0; number < 5; number += 1) tables.push(await server.makeTable())
@@ -129,7 +134,7 @@ t.test("tables are published together, and what is wrong with one is no other's"
   await mkdir(join(log(failing), commitFileName(2)), { recursive: true })
   await mkdir(log(forked), { recursive: true })
   await writeFile(join(log(forked), commitFileName(1)), 'foreign\n')
-  const job = { mirrorRoots: config.mirrorRoots, sweep: true }
+  const job = { storage: server.storage, sweep: true }
   const results = await publishTables(db, { ...job, tableIds: [...tables, randomUUID()] })
   t.match(
     [...results.values()],
@@ -174,14 +179,14 @@ t.test("tables are published together, and what is wrong with one is no other's"
 /** A table with so many commits of which none is published, and the way to publish it. */
 async function unpublishedTable(t: Test, commits: number) {
   const server = await startTestServer(t, {}, { mirror: false })
-  const { db, config, dataDir } = server
+  const { db, dataDir } = server
   const table = await server.makeTable()
   const proposals = Array.from({ length: commits }, (_, index) =>
     server.commit(table, { actions: [add(`file-${index}`), add(`twin-${index}`)] }),
   )
   const refused = (await Promise.all(proposals)).filter(({ status }) => status !== 201)
   t.strictSame(refused, [])
-  const job = { tableIds: [table], mirrorRoots: config.mirrorRoots, sweep: true }
+  const job = { tableIds: [table], storage: server.storage, sweep: true }
   return {
     server,
     table,

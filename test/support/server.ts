@@ -8,6 +8,8 @@ import { type Config, loadConfig } from '../../src/config.ts'
 import { createDb, type Db, type Pool } from '../../src/database/connect.ts'
 import { type Publisher, startPublisher } from '../../src/mirror/publisher.ts'
 import { createServices } from '../../src/services.ts'
+import { createStorage } from '../../src/storage/create-storage.ts'
+import type { Storage } from '../../src/storage/storage.ts'
 import { type Api, createApi } from './api.ts'
 import { copyPoolOf, createTestDatabase, poolOf, type TestDatabase } from './postgres.ts'
 
@@ -17,6 +19,7 @@ export interface TestServer extends Api {
   pool: Pool
   database: TestDatabase
   dataDir: string
+  storage: Storage
   config: Config
   /** The lines that the server has logged. */
   logged: Record<string, unknown>[]
@@ -50,16 +53,25 @@ export async function startTestServer(
   t.teardown(() => copyPool.end())
   const stagePool = copyPoolOf(database.connection)
   t.teardown(() => stagePool.end())
-  const { mirrorRoots, mirrorPollMs: pollMs } = config
-  const publisher = mirror ? startPublisher({ db, mirrorRoots, pollMs, log }) : noPublisher
+  const storage = createStorage(config.mirrorRoots)
+  const { mirrorPollMs: pollMs } = config
+  const publisher = mirror ? startPublisher({ db, storage, pollMs, log }) : noPublisher
   t.teardown(() => publisher.stop())
-  const services = createServices(config, { pool, copyPool, stagePool, db, publisher, log })
+  const services = createServices(config, {
+    pool,
+    copyPool,
+    stagePool,
+    db,
+    storage,
+    publisher,
+    log,
+  })
   t.teardown(() => services.maintenance.stop())
   t.teardown(() => services.commitWatch.stop())
   const app = await buildApp({ config, services, log })
   t.teardown(() => app.close())
   const address = await app.listen({ host: config.host, port: 0 })
-  return { ...createApi(address), db, pool, database, dataDir, config, logged }
+  return { ...createApi(address), db, pool, database, dataDir, storage, config, logged }
 }
 
 const noPublisher: Publisher = {

@@ -11,6 +11,7 @@ import { createDb } from '../../../src/database/connect.ts'
 import { startEmbeddedPostgres } from '../../../src/database/embedded.ts'
 import { migrate } from '../../../src/database/migrate.ts'
 import { createServices } from '../../../src/services.ts'
+import { createStorage } from '../../../src/storage/create-storage.ts'
 import { type Api, add, createApi, type TestAnswer } from '../../support/api.ts'
 import { type ExampleParameter, exampleAddress } from '../../support/examples.ts'
 import { copyPoolOf, poolOf } from '../../support/postgres.ts'
@@ -37,6 +38,7 @@ async function startWithoutDatabase(t: Test): Promise<Api> {
     copyPool,
     stagePool: copyPool,
     db,
+    storage: createStorage(config.mirrorRoots),
     publisher,
     log,
   })

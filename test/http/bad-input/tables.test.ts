@@ -18,6 +18,8 @@ await mkdir(inRoot('file-for-log'))
 await writeFile(inRoot('file-for-log/_delta_log'), 'a file')
 await mkdir(inRoot('link-for-log'))
 await symlink(server.dataDir, inRoot('link-for-log/_delta_log'))
+await mkdir(inRoot('link-in-for-log'))
+await symlink(inRoot('file-for-log'), inRoot('link-in-for-log/_delta_log'))
 await mkdir(inRoot('dead-link-for-log'))
 await symlink(join(server.dataDir, 'nothing'), inRoot('dead-link-for-log/_delta_log'))
 await symlink(server.dataDir, inRoot('link-out'))
@@ -87,11 +89,12 @@ const locations: Refusal[] = [
   place('a link to nowhere', inRoot('dead-link'), /link to nowhere/),
   place('a folder behind a link to nowhere', inRoot('dead-link/orders'), /link to nowhere/),
   place('a link to itself', inRoot('loop'), /cannot be looked at/),
-  place('a file', inRoot('file'), /not a folder/),
+  place('a file', inRoot('file'), /not a directory/),
   place('a folder in a file', inRoot('file/orders'), /cannot be looked at/),
   place('a file in the place of the log', inRoot('file-for-log'), /not a folder/),
-  place('a link in the place of the log', inRoot('link-for-log'), /not a folder/),
-  place('a dead link in the place of the log', inRoot('dead-link-for-log'), /not a folder/),
+  place('a link in the place of the log', inRoot('link-for-log'), /leads to/),
+  place('a link in the place of the log that stays', inRoot('link-in-for-log'), /is a link to/),
+  place('a dead link in the place of the log', inRoot('dead-link-for-log'), /link to nowhere/),
   place('a name too long for a folder', inRoot('n'.repeat(300)), /too long/),
   place(
     'a path too long for the index',
