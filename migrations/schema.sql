@@ -98,11 +98,16 @@ create table mirrors (
   attempts integer not null default 0,
   last_error text,
   next_retry_at timestamp with time zone,
+  paused_at timestamp with time zone,
+  fork json,
   constraint mirrors_pkey PRIMARY KEY (table_id),
   constraint mirrors_table_id_fkey FOREIGN KEY (table_id) REFERENCES tables(id),
-  constraint mirrors_state_check CHECK ((state = ANY (ARRAY['publishing'::text, 'retrying'::text, 'forked'::text])))
+  constraint mirrors_fork_check CHECK (((state = 'forked'::text) = (fork IS NOT NULL))),
+  constraint mirrors_state_check CHECK ((state = ANY (ARRAY['publishing'::text, 'retrying'::text, 'failed'::text, 'forked'::text])))
 ) with (fillfactor=50);
 comment on column mirrors.published_version is 'The newest version whose log file is written and synced; -1 before the first.';
+comment on column mirrors.paused_at is 'Since when nothing is published because somebody asked for it; whatever the state, which goes on from there.';
+comment on column mirrors.fork is 'What stands at the version after published_version: what was committed here, if anything was, and what somebody else wrote.';
 
 create table tables (
   id uuid not null,

@@ -18,6 +18,7 @@ import { installEventStreams } from './http/server-sent-events.ts'
 import { installStrictQueries, strictSchemas } from './http/validation.ts'
 import { maintenanceRoutes } from './maintenance/routes.ts'
 import type { MaintenanceContext } from './maintenance/start-operation.ts'
+import type { RetryContext } from './mirror/retry-mirror.ts'
 import { mirrorRoutes } from './mirror/routes.ts'
 import { type ScanRoutesContext, scanRoutes } from './scans/routes.ts'
 import { type SnapshotRoutesContext, snapshotRoutes } from './snapshots/routes.ts'
@@ -30,6 +31,7 @@ export interface Services
     CommitRoutesContext,
     WatchRoutesContext,
     MaintenanceContext,
+    RetryContext,
     ScanRoutesContext,
     SnapshotRoutesContext {
   checks: Checks

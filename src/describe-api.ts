@@ -2,6 +2,7 @@ import pino from 'pino'
 import { buildApp } from './app.ts'
 import { loadConfig } from './config.ts'
 import { createDb, createPool } from './database/connect.ts'
+import { noPublisher } from './mirror/publisher.ts'
 import { createServices } from './services.ts'
 import { createStorage } from './storage/create-storage.ts'
 
@@ -16,7 +17,6 @@ export async function describeApi(): Promise<string> {
     statementMsMax: 1,
     onError: () => {},
   })
-  const publisher = { wake: () => {}, behind: () => ({ tables: 0, lagMs: 0 }) }
   const log = pino({ level: 'silent' })
   const services = createServices(config, {
     pool,
@@ -24,7 +24,7 @@ export async function describeApi(): Promise<string> {
     stagePool: pool,
     db: createDb(pool),
     storage: createStorage([]),
-    publisher,
+    publisher: noPublisher,
     log,
   })
   const app = await buildApp({ config, services, log })

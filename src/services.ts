@@ -22,7 +22,7 @@ export interface Ground {
   stagePool: Pool
   db: Db
   storage: Storage
-  publisher: Pick<Publisher, 'wake' | 'behind'>
+  publisher: Pick<Publisher, 'wake' | 'retry' | 'status'>
   log: { warn: (facts: object, message: string) => void }
 }
 
@@ -69,11 +69,12 @@ export function createServices(
     storage,
     idempotencyRetentionMs: config.idempotencyRetentionMs,
     onCommitted: publisher.wake,
+    onMirrorRetry: publisher.retry,
     checks: createChecks(config, db, publisher),
     gauges: {
       commits: committer.counts,
       pool: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
-      mirror: publisher.behind,
+      mirror: publisher.status,
       watchers: commitWatch.watchers,
     },
   }
@@ -94,10 +95,12 @@ function createChecks(config: Config, db: Db, publisher: Ground['publisher']): C
         () => unreachable,
       ),
     mirror: async () => {
-      const { lagMs, tables } = publisher.behind()
-      return lagMs <= config.mirrorLagMsMax
-        ? undefined
-        : `${tables} tables wait to be published, the longest for ${Math.round(lagMs / 1000)} s`
+      const { lagMs, states, restingStores } = publisher.status()
+      if (lagMs <= config.mirrorLagMsMax) return undefined
+      const tables = (states.behind ?? 0) + (states.retrying ?? 0)
+      const waiting = `${tables} tables wait to be published, the longest for ${Math.round(lagMs / 1000)} s`
+      const resting = restingStores.map((store) => `; ${store} is left alone after failures`)
+      return [waiting, ...resting].join('')
     },
   }
 }

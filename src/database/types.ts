@@ -106,8 +106,16 @@ export interface MaintenanceOperations {
 
 export interface Mirrors {
   attempts: Generated<number>;
+  /**
+   * What stands at the version after published_version: what was committed here, if anything was, and what somebody else wrote.
+   */
+  fork: string | null;
   last_error: string | null;
   next_retry_at: Instant | null;
+  /**
+   * Since when nothing is published because somebody asked for it; whatever the state, which goes on from there.
+   */
+  paused_at: Instant | null;
   published_at: Instant | null;
   /**
    * The newest version whose log file is written and synced; -1 before the first.

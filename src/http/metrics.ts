@@ -14,9 +14,23 @@ export interface Metrics {
 /** Numbers that are looked up when they are asked for. */
 export interface Gauges {
   commits: () => { waiting: number; inFlight: number }
-  pool: () => { total: number; idle: number; waiting: number }
-  mirror: () => { tables: number; lagMs: number }
+  pool: () => Record<'total' | 'idle' | 'waiting', number>
+  mirror: () => MirrorNumbers
   watchers: () => number
+}
+
+type Numbers = Readonly<Record<string, number>>
+
+/** What is measured of the mirror. */
+interface MirrorNumbers {
+  /** Tables by the state of their mirror. */
+  states: Numbers
+  pending: number
+  lagMs: number
+  restingStores: readonly string[]
+  published: number
+  /** Attempts that came to nothing, by kind. */
+  failures: Numbers
 }
 
 const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -48,7 +62,8 @@ export function createMetrics(): Metrics {
   }
 }
 
-function registerGauges(registry: Registry, { commits, pool, mirror, watchers }: Gauges): void {
+function registerGauges(registry: Registry, gauges: Gauges): void {
+  const { commits, pool, mirror, watchers } = gauges
   const registers = [registry]
   const gauge = (name: string, help: string, read: () => number) =>
     new Gauge({
@@ -59,22 +74,64 @@ function registerGauges(registry: Registry, { commits, pool, mirror, watchers }:
         this.set(read())
       },
     })
+  /** One number for each value of a label, all of them read anew. */
+  const labelled = (name: string, [label, help]: [string, string], read: () => Numbers) =>
+    new Gauge({
+      name: `deltaworks_${name}`,
+      help,
+      labelNames: [label],
+      registers,
+      collect() {
+        this.reset()
+        for (const [value, number] of Object.entries(read())) this.set({ [label]: value }, number)
+      },
+    })
   gauge('commit_queue_units', 'Units of work that wait for their batch.', () => commits().waiting)
   gauge('commit_in_flight_units', 'Units of work in batches in flight.', () => commits().inFlight)
   gauge('watchers', 'Streams of events that are open.', watchers)
-  gauge('mirror_tables_behind', 'Tables with commits not yet published.', () => mirror().tables)
+  labelled(
+    'mirror_tables',
+    ['state', 'Tables by the state of their mirror.'],
+    () => mirror().states,
+  )
+  gauge('mirror_pending_versions', 'Versions not yet published.', () => mirror().pending)
   gauge(
     'mirror_lag_seconds',
-    'Age of the oldest commit not yet published.',
+    'Age of the oldest commit not yet published, of tables that wait for no person.',
     () => mirror().lagMs / 1000,
   )
-  new Gauge({
-    name: 'deltaworks_database_pool_connections',
-    help: 'Connections to PostgreSQL: open, idle, and requests that wait for one.',
-    labelNames: ['state'],
+  labelled(
+    'mirror_resting_stores',
+    ['store', 'Stores that this server leaves alone for now, for several of their tables failed.'],
+    () => Object.fromEntries(mirror().restingStores.map((store) => [store, 1])),
+  )
+  labelled(
+    'database_pool_connections',
+    ['state', 'Connections to PostgreSQL: open, idle, and requests that wait for one.'],
+    pool,
+  )
+}
+
+/** What the mirror counts itself. */
+function registerCounters(registry: Registry, mirror: Gauges['mirror']): void {
+  const registers = [registry]
+  new Counter({
+    name: 'deltaworks_mirror_published_versions_total',
+    help: 'Versions that this server has published.',
     registers,
     collect() {
-      for (const [state, count] of Object.entries(pool())) this.set({ state }, count)
+      this.reset()
+      this.inc(mirror().published)
+    },
+  })
+  new Counter({
+    name: 'deltaworks_mirror_failures_total',
+    help: 'Attempts of this server to publish a table that came to nothing, by kind.',
+    labelNames: ['kind'],
+    registers,
+    collect() {
+      this.reset()
+      for (const [kind, count] of Object.entries(mirror().failures)) this.inc({ kind }, count)
     },
   })
 }
@@ -82,6 +139,7 @@ function registerGauges(registry: Registry, { commits, pool, mirror, watchers }:
 /** Measures every request by route and status, and serves all numbers at `/metrics`. */
 export function installMetrics(app: FastifyInstance, { registry }: Metrics, gauges: Gauges): void {
   registerGauges(registry, gauges)
+  registerCounters(registry, gauges.mirror)
   const labelNames = ['method', 'route', 'status'] as const
   const requests = new Counter({
     name: 'deltaworks_http_requests_total',

@@ -3,6 +3,7 @@ import type { Db, Tx } from '../database/connect.ts'
 import { inTransaction } from '../database/transaction.ts'
 import { deltaLogOf, parseLogFileName } from '../delta/log-files.ts'
 import type { Storage } from '../storage/storage.ts'
+import { describeFork } from './describe-fork.ts'
 import { ForkError, openLogWriter } from './log-writer.ts'
 import {
   type LockedMirror,
@@ -11,7 +12,7 @@ import {
   recordFailures,
   recordPublished,
 } from './queries.ts'
-import { retryDelayMs } from './rules.ts'
+import { type FailureKind, type Fork, failureKind, nextAttempt, storeOf } from './rules.ts'
 
 /**
  * What came of an attempt to publish a table. With `more` there are further versions; when none was published
@@ -19,8 +20,8 @@ import { retryDelayMs } from './rules.ts'
  */
 export type Published =
   | { kind: 'idle' }
-  | { kind: 'published'; versions: number; more: boolean }
-  | { kind: 'forked' | 'failed'; error: string }
+  | { kind: 'published'; store: string; versions: number; more: boolean }
+  | { kind: 'forked' | 'failed'; store: string; failure: FailureKind; error: string }
 
 /** What tables that are published together have at most: versions, lines at once, and files open at once. */
 const roundMax = { versions: 500, lines: 2000, files: 128 }
@@ -50,6 +51,7 @@ interface Share {
 interface Progress {
   published: number
   failure?: Error | undefined
+  fork?: Fork | undefined
 }
 
 /**
@@ -122,8 +124,11 @@ async function publishVersions(tx: Tx, share: Share): Promise<Progress> {
   }
   failure ??= await attemptVoid(writer.finish)
   const synced = await attempt(writer.sync)
-  if (synced instanceof Error) return { published: publishedVersion, failure: failure ?? synced }
-  return { published: synced ?? publishedVersion, failure }
+  if (synced instanceof Error) return { published: publishedVersion, failure: synced }
+  const published = synced ?? publishedVersion
+  if (!(failure instanceof ForkError)) return { published, failure }
+  const place = { tableId, version: published + 1, headVersion: mirror.version }
+  return { published, failure, fork: await describeFork(tx, folder, place) }
 }
 
 /** The lines without those of the last version, when there may be more of them. */
@@ -134,18 +139,26 @@ function wholeVersions({ lines, linesMax }: Share): readonly LogLine[] {
 }
 
 function toResult({ mirror, published, failure }: Share & Progress): Published {
-  if (failure !== undefined) {
-    return { kind: failure instanceof ForkError ? 'forked' : 'failed', error: failure.message }
+  const store = storeOf(mirror.location)
+  if (failure === undefined) {
+    const versions = published - mirror.publishedVersion
+    return { kind: 'published', store, versions, more: published < mirror.version }
   }
-  const versions = published - mirror.publishedVersion
-  return { kind: 'published', versions, more: published < mirror.version }
+  const kind = kindOf(failure)
+  const error = failure.message
+  return { kind: kind === 'forked' ? 'forked' : 'failed', store, failure: kind, error }
 }
 
-function toFailure({ mirror, failure }: Share & Progress): MirrorFailure[] {
+function toFailure({ mirror, published, failure, fork }: Share & Progress): MirrorFailure[] {
   if (failure === undefined) return []
-  const attempts = mirror.attempts + 1
-  const delayMs = failure instanceof ForkError ? null : retryDelayMs(attempts)
-  return [{ tableId: mirror.tableId, attempts, error: failure.message, delayMs }]
+  const { tableId, publishedVersion } = mirror
+  const attempts = published > publishedVersion ? 1 : mirror.attempts + 1
+  const next = nextAttempt(kindOf(failure), attempts, Math.random())
+  return [{ tableId, attempts, error: failure.message, fork, ...next }]
+}
+
+function kindOf(failure: Error): FailureKind {
+  return failure instanceof ForkError ? 'forked' : failureKind(failure)
 }
 
 async function attempt<Result>(work: () => Promise<Result>): Promise<Result | Error> {

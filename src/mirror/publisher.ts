@@ -1,28 +1,40 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Db } from '../database/connect.ts'
 import type { Storage } from '../storage/storage.ts'
-import { publishTables } from './publish-tables.ts'
-import { findBacklog } from './queries.ts'
+import { type Published, publishTables } from './publish-tables.ts'
+import { type Backlog, findBacklog } from './queries.ts'
 import { type Round, Rounds } from './rounds.ts'
+import { type FailureKind, failureKinds, type MirrorStateName, mirrorStates } from './rules.ts'
+import { Stores } from './stores.ts'
 
 /** Publishes commits in the background: at once when told of them, and by looking from time to time. */
 export interface Publisher {
   /** Tells of tables that have new commits. */
   wake: (tableIds: readonly string[]) => void
-  /**
-   * How far the mirror was behind at the last look: tables, and milliseconds since the oldest commit that waits,
-   * forks aside.
-   */
-  behind: () => { tables: number; lagMs: number }
+  /** Tries tables at once, also in a store that is left alone. */
+  retry: (tableIds: readonly string[]) => void
+  status: () => MirrorStatus
   /** Ends the work under way and begins no more. */
   stop: () => Promise<void>
+}
+
+/** How the mirrors of all tables were at the last look, and what this server has done for them. */
+export interface MirrorStatus extends Pick<Backlog, 'pending' | 'lagMs'> {
+  /** Tables by the state of their mirror. */
+  states: Readonly<Record<MirrorStateName, number>>
+  /** Stores that are left alone because several of their tables have failed. */
+  restingStores: readonly string[]
+  /** Versions that this server has published. */
+  published: number
+  /** Attempts of this server that came to nothing. */
+  failures: Readonly<Record<FailureKind, number>>
 }
 
 export interface PublisherOptions {
   db: Db
   storage: Storage
   pollMs: number
-  log: { warn: (facts: object, message: string) => void }
+  log: Record<'info' | 'warn', (facts: object, message: string) => void>
 }
 
 const tablesDueMax = 1000
@@ -32,13 +44,15 @@ const restMsMax = 50
 export function startPublisher(options: PublisherOptions): Publisher {
   const { db, storage, pollMs, log } = options
   const rounds = new Rounds()
+  const stores = new Stores(log)
   const underWay = new Set<Promise<void>>()
-  let behind = { tables: 0, lagMs: 0 }
+  let { states, pending, lagMs, published } = noPublisher.status()
+  const failures = zeroes(failureKinds)
   let stopped = false
 
   function pump(): void {
     while (!stopped) {
-      const round = rounds.take()
+      const round = rounds.take((tableId) => stores.standing(tableId))
       if (round === undefined) return
       const work = run(round).then(() => {
         underWay.delete(work)
@@ -50,7 +64,9 @@ export function startPublisher(options: PublisherOptions): Publisher {
 
   async function run(round: Round): Promise<void> {
     const began = performance.now()
+    const attempts = round.tableIds.map((tableId) => stores.begin(tableId))
     const results = await publish(round)
+    for (const attempt of attempts) stores.end(attempt, results?.get(attempt.tableId))
     if (!stopped) await sleep(Math.min(restMsMax, performance.now() - began))
     rounds.end(round, results)
   }
@@ -58,10 +74,7 @@ export function startPublisher(options: PublisherOptions): Publisher {
   async function publish({ tableIds, isUnsound }: Round) {
     try {
       const results = await publishTables(db, { tableIds, storage, sweep: isUnsound })
-      for (const [tableId, result] of results) {
-        if (result.kind === 'published' || result.kind === 'idle') continue
-        log.warn({ tableId, ...result }, 'a table could not be published')
-      }
+      for (const [tableId, result] of results) count(tableId, result)
       return results
     } catch (err) {
       log.warn({ tableIds, err }, 'the mirror could not reach the database')
@@ -69,11 +82,22 @@ export function startPublisher(options: PublisherOptions): Publisher {
     }
   }
 
+  function count(tableId: string, result: Published): void {
+    if (result.kind === 'published') published += result.versions
+    if (result.kind === 'published' || result.kind === 'idle') return
+    failures[result.failure] += 1
+    log.warn({ tableId, ...result }, 'a table could not be published')
+  }
+
   async function poll(): Promise<void> {
     try {
-      const backlog = await findBacklog(db, tablesDueMax)
-      behind = { tables: backlog.tables, lagMs: Math.max(0, backlog.lagMs) }
-      rounds.add(backlog.due)
+      const asked = { limit: tablesDueMax, except: stores.closed() }
+      const { due, ...found } = await findBacklog(db, asked)
+      states = { ...zeroes(mirrorStates), ...found.states }
+      pending = found.pending
+      lagMs = Math.max(0, found.lagMs)
+      for (const { tableId, store } of due) stores.note(tableId, store)
+      rounds.add(due.map(({ tableId }) => tableId))
       pump()
     } catch (err) {
       log.warn({ err }, 'the mirror could not reach the database')
@@ -91,11 +115,42 @@ export function startPublisher(options: PublisherOptions): Publisher {
       rounds.add(tableIds)
       pump()
     },
-    behind: () => behind,
+    retry(tableIds) {
+      stores.hurry()
+      rounds.add(tableIds)
+      pump()
+    },
+    status: () => ({
+      states,
+      pending,
+      lagMs,
+      restingStores: stores.resting(),
+      published,
+      failures,
+    }),
     async stop() {
       stopped = true
       clearTimeout(timer)
       await Promise.all([polling, ...underWay])
     },
   }
+}
+
+/** Stands for the mirror where none runs. */
+export const noPublisher: Publisher = {
+  wake() {},
+  retry() {},
+  status: () => ({
+    states: zeroes(mirrorStates),
+    pending: 0,
+    lagMs: 0,
+    restingStores: [],
+    published: 0,
+    failures: zeroes(failureKinds),
+  }),
+  async stop() {},
+}
+
+function zeroes<Name extends string>(names: readonly Name[]): Record<Name, number> {
+  return Object.fromEntries(names.map((name) => [name, 0])) as Record<Name, number>
 }

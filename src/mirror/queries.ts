@@ -1,9 +1,93 @@
 import { sql } from 'kysely'
 import type { Db, Tx } from '../database/connect.ts'
+import type { Fork, MirrorRow, MirrorStateName, NextAttempt } from './rules.ts'
 
 /** Begins the mirror of a new table, with nothing published. */
 export async function insertMirror(tx: Tx, tableId: string): Promise<void> {
   await tx.insertInto('mirrors').values({ table_id: tableId }).execute()
+}
+
+/** What a caller is told of the mirror `m` of the table `t`. */
+export const mirrorStateSql = sql<MirrorStateName>`
+  case
+    when m.paused_at is not null then 'paused'
+    when m.state = 'forked' then 'forked'
+    when m.published_version = t.version then 'current'
+    when m.state = 'publishing' then 'behind'
+    else m.state
+  end`
+
+/** The age of the oldest commit of the table `t` that its mirror `m` has not published. */
+export const mirrorLagSql = sql<number | null>`(
+  select extract(epoch from clock_timestamp() - c.committed_at)::float8 * 1000
+  from commits c where c.table_id = t.id and c.version = m.published_version + 1
+)`
+
+/** What fails and recovers together with the table `t`; as `storeOf` has it. */
+const storeSql = sql`coalesce(substring(t.location from '^[a-z][a-z0-9+.-]*://[^/]*'), 'local')`
+
+/** A table with its mirror. */
+export interface TableMirror extends MirrorRow {
+  tableId: string
+  name: string
+  location: string
+  version: number
+  droppedAt: string | null
+}
+
+/** The mirrors of all tables by table id, from behind `after`. In the order of mirrors_pkey. */
+export async function listMirrors(
+  db: Db,
+  { state }: { state: MirrorStateName | undefined },
+  { after, limit }: { after: string | undefined; limit: number },
+): Promise<TableMirror[]> {
+  const { rows } = await sql<TableMirror>`
+    select t.id as "tableId", t.name, t.location, t.version, t.dropped_at as "droppedAt",
+      m.published_version as "publishedVersion", ${mirrorStateSql} as "mirrorState",
+      m.last_error as "lastError", m.next_retry_at as "nextRetryAt", m.paused_at as "pausedAt",
+      m.fork, ${mirrorLagSql} as "lagMs"
+    from mirrors m join tables t on t.id = m.table_id
+    where ${after === undefined ? sql`true` : sql`m.table_id > ${after}::uuid`}
+      and ${state === undefined ? sql`true` : sql`${mirrorStateSql} = ${state}`}
+    order by m.table_id
+    limit ${limit}`.execute(db)
+  return rows
+}
+
+/**
+ * Locks the mirror of a table, which waits until no server publishes it; answers how far it is. Whoever has locked
+ * the head of the table as well must have done so before.
+ */
+export async function lockMirror(
+  tx: Tx,
+  tableId: string,
+): Promise<{ publishedVersion: number; version: number }> {
+  const { rows } = await sql<{ publishedVersion: number; version: number }>`
+    select m.published_version as "publishedVersion", t.version
+    from mirrors m join tables t on t.id = m.table_id
+    where m.table_id = ${tableId}::uuid
+    for update of m`.execute(tx)
+  const [mirror] = rows
+  if (mirror === undefined) throw new Error(`the table ${tableId} has no mirror`)
+  return mirror
+}
+
+/** Pauses the mirror of a table, which waits until no server publishes it, or lets it go on. */
+export async function updatePaused(tx: Tx, tableId: string, isPaused: boolean): Promise<void> {
+  await tx
+    .updateTable('mirrors')
+    .set({ paused_at: isPaused ? sql`coalesce(paused_at, clock_timestamp())` : null })
+    .where('table_id', '=', tableId)
+    .execute()
+}
+
+/** Forgets what failed at a mirror, so that it is tried anew. */
+export async function resetMirror(tx: Tx, tableId: string): Promise<void> {
+  await tx
+    .updateTable('mirrors')
+    .set({ state: 'publishing', attempts: 0, last_error: null, next_retry_at: null, fork: null })
+    .where('table_id', '=', tableId)
+    .execute()
 }
 
 /** A mirror that has something to publish, locked. */
@@ -16,6 +100,15 @@ export interface LockedMirror {
 }
 
 /**
+ * Whether the mirror `m` may go on by itself: nobody has paused it, and its log is not forked. A fork at a version that
+ * had not been committed is met anew once it is, so that what both sides have is on record.
+ */
+const goesOnSql = sql<boolean>`
+  m.paused_at is null and (m.state <> 'forked' or m.fork->'ours' is null)`
+
+const isDueSql = sql<boolean>`(m.next_retry_at is null or m.next_retry_at <= clock_timestamp())`
+
+/**
  * Locks the mirrors of those tables of which something waits to be published and that no other server is at. The
  * lock makes this the table's only publisher, and ends with the transaction, also when the server dies.
  */
@@ -25,7 +118,7 @@ export async function lockMirrors(tx: Tx, tableIds: readonly string[]): Promise<
       m.published_version as "publishedVersion", m.attempts
     from mirrors m join tables t on t.id = m.table_id
     where m.table_id = any(${tableIds}::uuid[]) and m.published_version < t.version
-      and m.state <> 'forked' and (m.next_retry_at is null or m.next_retry_at <= clock_timestamp())
+      and ${goesOnSql} and ${isDueSql}
     for update of m skip locked`.execute(tx)
   return rows
 }
@@ -38,19 +131,20 @@ export async function recordPublished(
   if (published.length === 0) return
   await sql`
     update mirrors m set published_version = p.version, published_at = clock_timestamp(),
-      state = 'publishing', attempts = 0, last_error = null, next_retry_at = null
+      state = 'publishing', attempts = 0, last_error = null, next_retry_at = null, fork = null
     from unnest(
       ${published.map(({ tableId }) => tableId)}::uuid[],
       ${published.map(({ version }) => version)}::bigint[]) as p (table_id, version)
     where m.table_id = p.table_id`.execute(tx)
 }
 
-/** An attempt that came to nothing. Without a delay nothing more is published: the log has been forked. */
-export interface MirrorFailure {
+/** An attempt that came to nothing. */
+export interface MirrorFailure extends NextAttempt {
   tableId: string
   attempts: number
   error: string
-  delayMs: number | null
+  /** Where the log is forked, and only there. */
+  fork?: Fork | undefined
 }
 
 /** Records failed attempts, and when the next ones are due. */
@@ -58,46 +152,64 @@ export async function recordFailures(tx: Tx, failures: readonly MirrorFailure[])
   if (failures.length === 0) return
   await sql`
     update mirrors m set
-      state = case when f.delay_ms is null then 'forked' else 'retrying' end,
-      attempts = f.attempts, last_error = f.error,
+      state = f.state, attempts = f.attempts, last_error = f.error, fork = f.fork,
       next_retry_at = clock_timestamp() + f.delay_ms * interval '1 ms'
     from unnest(
       ${failures.map(({ tableId }) => tableId)}::uuid[],
+      ${failures.map(({ state }) => state)}::text[],
       ${failures.map(({ attempts }) => attempts)}::integer[],
       ${failures.map(({ error }) => error)}::text[],
-      ${failures.map(({ delayMs }) => delayMs)}::double precision[])
-      as f (table_id, attempts, error, delay_ms)
+      ${failures.map(({ delayMs }) => delayMs ?? null)}::double precision[],
+      ${failures.map(({ fork }) => (fork === undefined ? null : JSON.stringify(fork)))}::json[])
+      as f (table_id, state, attempts, error, delay_ms, fork)
     where m.table_id = f.table_id`.execute(tx)
 }
 
-/** What waits to be published. */
+/** How the mirrors of all tables are, and what is to be published. */
 export interface Backlog {
-  /** Tables whose newest commits are not all published. */
-  tables: number
-  /** Milliseconds since the oldest commit that waits, forks aside: those wait for a person. */
+  /** Tables by the state of their mirror; states that none is in are left out. */
+  states: Partial<Record<MirrorStateName, number>>
+  /** Versions that are committed and not published. */
+  pending: number
+  /**
+   * Milliseconds since the oldest commit that waits to be published; those that wait for a person are left out: of
+   * tables that are paused or forked, or that failed by themselves.
+   */
   lagMs: number
-  /** The tables to be published now, the longest waiting first. */
-  due: string[]
+  /** The tables to be published now, the longest waiting first, with what `storeOf` says of them. */
+  due: { tableId: string; store: string }[]
 }
 
-/** Looks up what waits to be published; of the tables that are due at most `limit`. */
-export async function findBacklog(db: Db, limit: number): Promise<Backlog> {
+/** Looks up what waits to be published; of the tables that are due at most `limit`, none of these stores. */
+export async function findBacklog(
+  db: Db,
+  { limit, except }: { limit: number; except: readonly string[] },
+): Promise<Backlog> {
   const { rows } = await sql<Backlog>`
-    with behind as (
-      select m.table_id, m.state <> 'forked' as waits, c.committed_at,
-        m.next_retry_at is null or m.next_retry_at <= clock_timestamp() as due
-      from mirrors m
+    with all_mirrors as materialized (
+      select m.table_id, m.published_version, t.version, ${mirrorStateSql} as state,
+        ${goesOnSql} and ${isDueSql} as is_due
+      from mirrors m join tables t on t.id = m.table_id
+    ), behind as (
+      select m.table_id, m.state, m.is_due, ${storeSql} as store, c.committed_at
+      from all_mirrors m
       join tables t on t.id = m.table_id
       join commits c on c.table_id = m.table_id and c.version = m.published_version + 1
-      where m.published_version < t.version
+      where m.published_version < m.version
     )
-    select count(*) as tables,
-      coalesce(extract(epoch from clock_timestamp() - min(committed_at) filter (where waits)), 0)
-        ::float8 * 1000 as "lagMs",
-      array(
-        select table_id::text from behind where waits and due order by committed_at limit ${limit}
-      ) as due
-    from behind`.execute(db)
+    select
+      (select coalesce(jsonb_object_agg(state, number), '{}')
+        from (select state, count(*) as number from all_mirrors group by state) s) as states,
+      (select coalesce(sum(version - published_version), 0)::bigint from all_mirrors) as pending,
+      (select coalesce(extract(epoch from clock_timestamp() - min(committed_at)), 0)::float8 * 1000
+        from behind where state in ('behind', 'retrying')) as "lagMs",
+      (select coalesce(jsonb_agg(jsonb_build_object('tableId', table_id, 'store', store)), '[]')
+        from (
+          select table_id, store from behind
+          where is_due and store <> all(${except}::text[])
+          order by committed_at
+          limit ${limit}
+        ) d) as due`.execute(db)
   const [backlog] = rows
   if (backlog === undefined) throw new Error('a query without groups answers one row')
   return backlog

@@ -1,15 +1,19 @@
+import type { Standing } from './breaker.ts'
 import type { Published } from './publish-tables.ts'
 
 /** Tables that are published together at most. */
 const togetherMax = 32
 /** Tables that are published by themselves at most, at the same time. */
 const singlesMax = 3
+/** How many of these may be such that failed last time, so that the others need not wait for a slow failure. */
+const failingMax = 2
 
 /** Tables that are published in one transaction. */
 export interface Round {
   tableIds: readonly string[]
   /** Whether something half done may lie in a folder. */
   isUnsound: boolean
+  isTogether: boolean
 }
 
 /**
@@ -20,6 +24,8 @@ export class Rounds {
   readonly #due = new Set<string>()
   readonly #active = new Set<string>()
   readonly #sound = new Set<string>()
+  /** Tables whose last attempt failed. */
+  readonly #failing = new Set<string>()
   /** Tables whose next version is too large to be published with others. */
   readonly #large = new Set<string>()
   #together = 0
@@ -30,25 +36,32 @@ export class Rounds {
     for (const tableId of tableIds) this.#due.add(tableId)
   }
 
-  /** The next round that may start now, if any. */
-  take(): Round | undefined {
-    const free = [...this.#due].filter((tableId) => !this.#active.has(tableId))
+  /** The next round that may start now, if any; `standingOf` tells of the store that a table lies in. */
+  take(standingOf: (tableId: string) => Standing = () => 'works'): Round | undefined {
+    const free = [...this.#due].filter((id) => !this.#active.has(id))
     if (this.#together === 0) {
-      const tableIds = free.filter((id) => this.#goesTogether(id)).slice(0, togetherMax)
+      const goesTogether = (id: string) => this.#goesTogether(id) && standingOf(id) === 'works'
+      const tableIds = free.filter(goesTogether).slice(0, togetherMax)
       if (tableIds.length > 0) {
         this.#together = 1
-        return this.#start(tableIds)
+        return this.#start(tableIds, true)
       }
     }
-    const single = free.find((id) => !this.#goesTogether(id))
-    if (single === undefined || this.#singles >= singlesMax) return undefined
+    if (this.#singles >= singlesMax) return undefined
+    const failing = [...this.#active].filter((id) => this.#failing.has(id)).length
+    const single = free.find((id) => {
+      if (this.#failing.has(id) && failing >= failingMax) return false
+      const standing = standingOf(id)
+      return standing === 'probe' || (standing === 'works' && !this.#goesTogether(id))
+    })
+    if (single === undefined) return undefined
     this.#singles += 1
-    return this.#start([single])
+    return this.#start([single], false)
   }
 
   /** Notes what came of a round; undefined when the database could not be reached. */
   end(round: Round, results: ReadonlyMap<string, Published> | undefined): void {
-    if (round.tableIds.every((id) => this.#goesTogether(id))) this.#together = 0
+    if (round.isTogether) this.#together = 0
     else this.#singles -= 1
     for (const tableId of round.tableIds) {
       this.#active.delete(tableId)
@@ -59,8 +72,10 @@ export class Rounds {
   #note(tableId: string, result: Published | undefined): void {
     if (result?.kind === 'idle') return
     this.#large.delete(tableId)
+    this.#failing.delete(tableId)
     if (result?.kind !== 'published') {
       this.#sound.delete(tableId)
+      if (result?.kind === 'failed') this.#failing.add(tableId)
       return
     }
     this.#sound.add(tableId)
@@ -68,12 +83,13 @@ export class Rounds {
     if (result.more && result.versions === 0) this.#large.add(tableId)
   }
 
-  #start(tableIds: readonly string[]): Round {
+  #start(tableIds: readonly string[], isTogether: boolean): Round {
     for (const tableId of tableIds) {
       this.#due.delete(tableId)
       this.#active.add(tableId)
     }
-    return { tableIds, isUnsound: tableIds.some((id) => !this.#sound.has(id)) }
+    const isUnsound = tableIds.some((id) => !this.#sound.has(id))
+    return { tableIds, isUnsound, isTogether }
   }
 
   #goesTogether(tableId: string): boolean {

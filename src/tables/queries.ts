@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { Head, Totals } from '../commits/rows.ts'
 import type { Db, Tx } from '../database/connect.ts'
+import { mirrorLagSql, mirrorStateSql } from '../mirror/queries.ts'
 import type { MirrorRow } from '../mirror/rules.ts'
 import { isTableId } from './rules.ts'
 
@@ -37,13 +38,12 @@ const selectTables = (db: Db) =>
       't.created_at as createdAt',
       't.dropped_at as droppedAt',
       'm.published_version as publishedVersion',
-      'm.state',
+      mirrorStateSql.as('mirrorState'),
       'm.last_error as lastError',
       'm.next_retry_at as nextRetryAt',
-      sql<number | null>`(
-        select extract(epoch from clock_timestamp() - c.committed_at)::float8 * 1000
-        from commits c where c.table_id = t.id and c.version = m.published_version + 1
-      )`.as('lagMs'),
+      'm.paused_at as pausedAt',
+      'm.fork',
+      mirrorLagSql.as('lagMs'),
     ])
 
 /** The table of this id, dropped or not; or of this name, if not dropped. */

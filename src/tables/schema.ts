@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { Metadata, Protocol } from '../delta/actions.ts'
 import { define, Long, noNul, strictObject, Timestamp } from '../http/schema.ts'
+import { MirrorState } from '../mirror/schema.ts'
 import { tableNamePattern } from './rules.ts'
 
 const exampleSchema = {
@@ -91,28 +92,6 @@ export const Statistics = define(
       }),
     },
     { description: 'About the live files of one version.' },
-  ),
-)
-
-export const MirrorState = define(
-  'MirrorState',
-  Type.Object(
-    {
-      state: Type.Enum(['current', 'behind', 'retrying', 'paused', 'forked', 'failed'], {
-        type: 'string',
-        description:
-          '`current`: every commit is published. `behind`: some are on their way. `retrying`: the last attempt failed. `forked`: the log holds a file that this service did not write, and nothing is overwritten.',
-      }),
-      publishedVersion: Type.Integer({ minimum: -1, description: '-1 before the first.' }),
-      pending: Type.Integer({ minimum: 0, description: 'Committed versions not yet published.' }),
-      lastError: Type.Optional(Type.String()),
-      nextRetryAt: Type.Optional(Timestamp('When publishing is tried again.')),
-      lagMs: Type.Integer({
-        minimum: 0,
-        description: 'Age of the oldest commit not yet published.',
-      }),
-    },
-    { description: "How far the table's commits are published to its `_delta_log`." },
   ),
 )
 

@@ -14,7 +14,7 @@ t.test('versions are published in order, each with the lines that the API gives'
   t.match(await server.get(`/tables/${table}/mirror`), {
     body: { state: 'behind', publishedVersion: -1, pending: 5 },
   })
-  t.strictSame(await publish(), { kind: 'published', versions: 5, more: false })
+  t.match(await publish(), { kind: 'published', versions: 5, more: false })
   const { commits } = await readTableEnd(server, table)
   t.equal(commits.length, 5)
   t.strictSame(
@@ -28,9 +28,9 @@ t.test('versions are published in order, each with the lines that the API gives'
 
 t.test('a table that is far behind is published in steps', async (t) => {
   const { publish, log } = await unpublishedTable(t, 700)
-  t.strictSame(await publish(), { kind: 'published', versions: 500, more: true })
+  t.match(await publish(), { kind: 'published', versions: 500, more: true })
   t.equal((await readdir(log)).length, 500)
-  t.strictSame(await publish(), { kind: 'published', versions: 201, more: false })
+  t.match(await publish(), { kind: 'published', versions: 201, more: false })
   t.equal((await readdir(log)).length, 701)
 })
 
@@ -84,7 +84,7 @@ t.test('a failure halfway keeps what is published', async (t) => {
   t.match(body, { state: 'retrying', publishedVersion: 2, pending: 2, lastError: /EISDIR/ })
   await rm(obstacle, { recursive: true })
   await makeDue(t, body.nextRetryAt)
-  t.strictSame(await publish(), { kind: 'published', versions: 2, more: false })
+  t.match(await publish(), { kind: 'published', versions: 2, more: false })
   t.strictSame([...(await readLog(log)).keys()], [0, 1, 2, 3, 4].map(commitFileName))
 })
 
@@ -114,7 +114,7 @@ t.test('when the database goes away before the record, the same files are met ag
     body: { state: 'behind', publishedVersion: -1, pending: 4 },
   })
   await sql.raw('drop trigger away on mirrors').execute(server.db)
-  t.strictSame(await publish(), { kind: 'published', versions: 4, more: false })
+  t.match(await publish(), { kind: 'published', versions: 4, more: false })
   t.strictSame(await readLog(log), files)
   t.equal((await stat(join(log, commitFileName(3)))).ino, ino, 'the files were not replaced')
 })
@@ -152,7 +152,7 @@ t.test("tables are published together, and what is wrong with one is no other's"
   t.strictSame(await Promise.all(tables.map(published)), [3, 3, 1, 0, 3])
   await server.commit(first, { actions: [add('d')] })
   const again = await publishTables(db, { ...job, tableIds: [first, large] })
-  t.strictSame(
+  t.match(
     [...again.values()],
     [
       { kind: 'published', versions: 1, more: false },
@@ -163,10 +163,10 @@ t.test("tables are published together, and what is wrong with one is no other's"
   const tooMany = Array.from({ length: 1500 }, (_, index) => add(`next-${index}`))
   await server.commit(large, { actions: tooMany })
   const third = await publishTables(db, { ...job, tableIds: [second, large] })
-  t.strictSame(third.get(second), { kind: 'published', versions: 1, more: false })
-  t.strictSame(third.get(large), { kind: 'published', versions: 0, more: true })
+  t.match(third.get(second), { kind: 'published', versions: 1, more: false })
+  t.match(third.get(large), { kind: 'published', versions: 0, more: true })
   const alone = await publishTables(db, { ...job, tableIds: [large] })
-  t.strictSame(alone.get(large), { kind: 'published', versions: 1, more: false })
+  t.match(alone.get(large), { kind: 'published', versions: 1, more: false })
   for (const table of [first, second, large]) {
     const { commits } = await readTableEnd(server, table)
     t.strictSame(

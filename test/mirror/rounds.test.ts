@@ -1,9 +1,16 @@
 import t from 'tap'
+import type { Standing } from '../../src/mirror/breaker.ts'
 import type { Published } from '../../src/mirror/publish-tables.ts'
 import { type Round, Rounds } from '../../src/mirror/rounds.ts'
 
-const done: Published = { kind: 'published', versions: 1, more: false }
-const failed: Published = { kind: 'failed', error: 'no' }
+const store = 'local'
+const done: Published = { kind: 'published', store, versions: 1, more: false }
+const failed: Published = {
+  kind: 'failed',
+  store,
+  failure: 'storage-unavailable',
+  error: 'no',
+}
 
 function takeAll(rounds: Rounds): Round[] {
   const taken: Round[] = []
@@ -44,7 +51,7 @@ t.test('tables that went well go together, one round at a time, which gathers', 
   const rounds = roundsWith(['a', 'b', 'c'])
   rounds.add(['a', 'b'])
   const [first, ...more] = takeAll(rounds)
-  t.strictSame(first, { tableIds: ['a', 'b'], isUnsound: false })
+  t.strictSame(first, { tableIds: ['a', 'b'], isUnsound: false, isTogether: true })
   t.strictSame(more, [])
   rounds.add(['a', 'c', 'new'])
   t.match(takeAll(rounds), [{ tableIds: ['new'] }])
@@ -60,14 +67,14 @@ t.test('what failed goes by itself until it goes well', async (t) => {
   const apart = takeAll(rounds)
   t.strictSame(
     apart,
-    ['a', 'b'].map((id) => ({ tableIds: [id], isUnsound: true })),
+    ['a', 'b'].map((id) => ({ tableIds: [id], isUnsound: true, isTogether: false })),
   )
   end(rounds, apart[0], failed)
   end(rounds, apart[1], done)
   rounds.add(['a', 'b'])
   t.strictSame(takeAll(rounds), [
-    { tableIds: ['b'], isUnsound: false },
-    { tableIds: ['a'], isUnsound: true },
+    { tableIds: ['b'], isUnsound: false, isTogether: true },
+    { tableIds: ['a'], isUnsound: true, isTogether: false },
   ])
 })
 
@@ -79,14 +86,14 @@ t.test('what is too large for a round with others goes by itself, once', async (
   rounds.end(
     first,
     new Map<string, Published>([
-      ['a', { kind: 'published', versions: 0, more: true }],
-      ['b', { kind: 'published', versions: 2, more: true }],
+      ['a', { kind: 'published', store, versions: 0, more: true }],
+      ['b', { kind: 'published', store, versions: 2, more: true }],
     ]),
   )
   const taken = takeAll(rounds)
   t.strictSame(taken, [
-    { tableIds: ['b'], isUnsound: false },
-    { tableIds: ['a'], isUnsound: false },
+    { tableIds: ['b'], isUnsound: false, isTogether: true },
+    { tableIds: ['a'], isUnsound: false, isTogether: false },
   ])
   for (const round of taken) end(rounds, round, done)
   rounds.add(['a', 'b'])
@@ -101,4 +108,30 @@ t.test('a round with others is bounded', async (t) => {
   t.equal(first?.tableIds.length, 32)
   end(rounds, first, done)
   t.equal(rounds.take()?.tableIds.length, 8)
+})
+
+t.test('what failed leaves a place to what has not', async (t) => {
+  const rounds = new Rounds()
+  for (const table of ['a', 'b', 'c']) {
+    rounds.add([table])
+    end(rounds, rounds.take(), failed)
+  }
+  rounds.add(['a', 'b', 'c', 'new'])
+  const taken = takeAll(rounds).map(({ tableIds }) => tableIds)
+  t.strictSame(taken, [['a'], ['b'], ['new']])
+})
+
+t.test('of a store that rests no table is taken, and one alone to probe it', async (t) => {
+  const rounds = roundsWith(['a', 'b', 'c'])
+  const standings: Record<string, Standing> = { a: 'rests', b: 'probe', c: 'works', new: 'rests' }
+  const standingOf = (table: string) => standings[table] ?? 'works'
+  rounds.add(['a', 'b', 'c', 'new'])
+  const taken = [rounds.take(standingOf), rounds.take(standingOf)]
+  t.match(taken, [
+    { tableIds: ['c'], isTogether: true },
+    { tableIds: ['b'], isTogether: false },
+  ])
+  t.equal(rounds.take(standingOf), undefined)
+  for (const round of taken) end(rounds, round, done)
+  t.match(takeAll(rounds), [{ tableIds: ['a'] }, { tableIds: ['new'] }], 'the rest is kept')
 })

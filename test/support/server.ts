@@ -6,7 +6,7 @@ import type { Test } from 'tap'
 import { buildApp } from '../../src/app.ts'
 import { type Config, loadConfig } from '../../src/config.ts'
 import { createDb, type Db, type Pool } from '../../src/database/connect.ts'
-import { type Publisher, startPublisher } from '../../src/mirror/publisher.ts'
+import { noPublisher, startPublisher } from '../../src/mirror/publisher.ts'
 import { createServices } from '../../src/services.ts'
 import { createStorage } from '../../src/storage/create-storage.ts'
 import type { Storage } from '../../src/storage/storage.ts'
@@ -72,12 +72,6 @@ export async function startTestServer(
   t.teardown(() => app.close())
   const address = await app.listen({ host: config.host, port: 0 })
   return { ...createApi(address), db, pool, database, dataDir, storage, config, logged }
-}
-
-const noPublisher: Publisher = {
-  wake() {},
-  behind: () => ({ tables: 0, lagMs: 0 }),
-  async stop() {},
 }
 
 async function makeGround(t: Test): Promise<Pick<TestServer, 'database' | 'dataDir'>> {

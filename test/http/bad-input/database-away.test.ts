@@ -10,6 +10,7 @@ import { loadConfig } from '../../../src/config.ts'
 import { createDb } from '../../../src/database/connect.ts'
 import { startEmbeddedPostgres } from '../../../src/database/embedded.ts'
 import { migrate } from '../../../src/database/migrate.ts'
+import { noPublisher } from '../../../src/mirror/publisher.ts'
 import { createServices } from '../../../src/services.ts'
 import { createStorage } from '../../../src/storage/create-storage.ts'
 import { type Api, add, createApi, type TestAnswer } from '../../support/api.ts'
@@ -31,7 +32,6 @@ async function startWithoutDatabase(t: Test): Promise<Api> {
   const db = createDb(pool)
   t.teardown(() => Promise.all([db.destroy(), copyPool.end()]))
   const config = loadConfig({ DATA_DIR: folder })
-  const publisher = { wake: () => {}, behind: () => ({ tables: 0, lagMs: 0 }) }
   const log = pino({ level: 'silent' })
   const services = createServices(config, {
     pool,
@@ -39,7 +39,7 @@ async function startWithoutDatabase(t: Test): Promise<Api> {
     stagePool: copyPool,
     db,
     storage: createStorage(config.mirrorRoots),
-    publisher,
+    publisher: noPublisher,
     log,
   })
   const app = await buildApp({ config, services, log })
