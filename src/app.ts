@@ -6,7 +6,7 @@ import type { Config } from './config.ts'
 import { installBodies } from './http/body.ts'
 import { connectionOptions, installConnections } from './http/connections.ts'
 import { installDrain } from './http/drain.ts'
-import { type Checks, installService } from './http/health.ts'
+import { type Checks, installService, type Notes } from './http/health.ts'
 import { installMethodNotAllowed } from './http/method-not-allowed.ts'
 import { type Gauges, installMetrics, type Metrics } from './http/metrics.ts'
 import { installOpenApi } from './http/openapi.ts'
@@ -35,6 +35,7 @@ export interface Services
     ScanRoutesContext,
     SnapshotRoutesContext {
   checks: Checks
+  notes: Notes
   metrics: Metrics
   gauges: Gauges
 }
@@ -71,7 +72,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   await installOpenApi(app)
 
   installMetrics(app, services.metrics, services.gauges)
-  installService(app, services.checks)
+  installService(app, services.checks, services.notes)
   app.register(tableRoutes, services)
   app.register(commitRoutes, services)
   app.register(watchRoutes, { ...services, eventStreams })

@@ -71,6 +71,7 @@ export function createServices(
     onCommitted: publisher.wake,
     onMirrorRetry: publisher.retry,
     checks: createChecks(config, db, publisher),
+    notes: () => publisher.status().restingStores.map(restingNote),
     gauges: {
       commits: committer.counts,
       pool: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
@@ -95,12 +96,14 @@ function createChecks(config: Config, db: Db, publisher: Ground['publisher']): C
         () => unreachable,
       ),
     mirror: async () => {
-      const { lagMs, states, restingStores } = publisher.status()
+      const { lagMs, states } = publisher.status()
       if (lagMs <= config.mirrorLagMsMax) return undefined
       const tables = (states.behind ?? 0) + (states.retrying ?? 0)
-      const waiting = `${tables} tables wait to be published, the longest for ${Math.round(lagMs / 1000)} s`
-      const resting = restingStores.map((store) => `; ${store} is left alone after failures`)
-      return [waiting, ...resting].join('')
+      return `${tables} tables wait to be published, the longest for ${Math.round(lagMs / 1000)} s`
     },
   }
+}
+
+function restingNote(store: string): string {
+  return `nothing is published to the store ${store} for now, because several tables failed`
 }

@@ -6,6 +6,9 @@ import { define, jsonResponse, refusals } from './schema.ts'
 /** Each check answers undefined when all is well, else what is wrong. */
 export type Checks = Record<'database' | 'migrations' | 'mirror', () => Promise<string | undefined>>
 
+/** What an operator should know although the server can do its work. */
+export type Notes = () => readonly string[]
+
 const Check = Type.Enum(['ok', 'failed'], { type: 'string' })
 
 const Readiness = define(
@@ -13,7 +16,12 @@ const Readiness = define(
   Type.Object({
     status: Type.Enum(['ready', 'not-ready'], { type: 'string' }),
     checks: Type.Object({ database: Check, migrations: Check, mirror: Check }),
-    reasons: Type.Optional(Type.Array(Type.String())),
+    reasons: Type.Optional(
+      Type.Array(Type.String(), { description: 'Why the server is not ready.' }),
+    ),
+    notes: Type.Optional(
+      Type.Array(Type.String(), { description: 'What is worth knowing besides.' }),
+    ),
   }),
 )
 
@@ -30,7 +38,7 @@ const Version = define(
 const service = { tags: ['service'] }
 
 /** `/health/live`, `/health/ready`, `/version` and `/openapi.json`. */
-export function installService(app: FastifyInstance, checks: Checks): void {
+export function installService(app: FastifyInstance, checks: Checks, notes: Notes): void {
   app.get(
     '/health/live',
     {
@@ -71,6 +79,7 @@ export function installService(app: FastifyInstance, checks: Checks): void {
         status: ready ? 'ready' : 'not-ready',
         checks: Object.fromEntries(states),
         ...(!ready && { reasons }),
+        ...(notes().length > 0 && { notes: notes() }),
       }
     },
   )

@@ -6,10 +6,16 @@ import { createStorage } from '../../src/storage/create-storage.ts'
 import { poolOf } from '../support/postgres.ts'
 
 // Publishes tables once, as a process that can be killed; tells the results on its standard output. As `step` it takes
-// a call to the file system and a number: it is killed right before the call of that number.
+// a call to the file system and a number: it is killed right before the call of that number, or gets another signal.
 
-const [connectionString = '', tableIds = '', root = '', step = '', count = '0'] =
-  process.argv.slice(2)
+const [
+  connectionString = '',
+  tableIds = '',
+  root = '',
+  step = '',
+  count = '0',
+  signal = 'SIGKILL',
+] = process.argv.slice(2)
 type Calls = Record<string, (...args: unknown[]) => unknown>
 const handle = await fs.open(import.meta.filename)
 const owners = [fs, Object.getPrototypeOf(handle)] as unknown as Calls[]
@@ -21,7 +27,7 @@ for (const calls of owners) {
   if (call === undefined) continue
   calls[step] = function (this: unknown, ...args: unknown[]) {
     left -= 1
-    if (left === 0) process.kill(process.pid, 'SIGKILL')
+    if (left === 0) process.kill(process.pid, signal)
     return call.apply(this, args)
   }
 }
