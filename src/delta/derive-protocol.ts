@@ -19,6 +19,7 @@ import {
   tableFeatures,
   writerVersionMax,
 } from './features.ts'
+import { icebergCompatFaults } from './iceberg-compat.ts'
 import { protocolFaults } from './protocol.ts'
 import { rowTrackingFaults } from './row-tracking.ts'
 
@@ -124,8 +125,11 @@ export function deriveProtocol(design: TableDesign): DerivedProtocol {
     const message = pointer === '/protocol' ? undefined : featureFault(feature)
     if (message !== undefined) faults.push({ pointer, message: `${message} (${because})` })
   }
-  if (faults.length > 0) return { faults: faults.slice(0, faultsMax) }
   const names = all.map((need) => need.feature)
+  for (const message of icebergCompatFaults({ schema, configuration, features: new Set(names) })) {
+    faults.push({ pointer: '/configuration', message })
+  }
+  if (faults.length > 0) return { faults: faults.slice(0, faultsMax) }
   const least = Math.max(versions.minReaderVersion, requested?.minReaderVersion ?? 1)
   return { protocol: lowestProtocol(names, least), configuration: stored }
 }

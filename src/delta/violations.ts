@@ -72,6 +72,10 @@ export const violationCodes = {
   'feature-removed': 'A table feature is removed.',
   'clustering-invalid':
     'The domain delta.clustering does not name columns of the schema that have an order.',
+  'iceberg-compat-invalid':
+    'A table is to be readable as Iceberg, but its columns, properties or partitioning are not.',
+  'iceberg-compat-without-records':
+    'A file is added to a table that is to be readable as Iceberg, but its statistics lack numRecords.',
   'clustering-with-partitions': 'A table is clustered and partitioned at once.',
   'protocol-version-invalid': 'A protocol version is out of range.',
   'protocol-features-invalid':

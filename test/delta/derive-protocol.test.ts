@@ -127,8 +127,13 @@ t.test('what stands against a protocol is told, all of it', async (t) => {
     ],
     [
       { configuration: { 'delta.enableIcebergCompatV1': 'true' } },
-      '/configuration/delta.enableIcebergCompatV1',
-      /icebergCompatV1 is not supported by this service yet \("delta.enableIcebergCompatV1" is "true"\)/,
+      '/configuration',
+      /icebergCompatV1 needs delta.columnMapping.mode "name" or "id"/,
+    ],
+    [
+      { configuration: { 'delta.feature.catalogManaged': 'supported' } },
+      '/configuration/delta.feature.catalogManaged',
+      /catalogManaged is not supported by this service yet \("delta.feature.catalogManaged" is "supported"\)/,
     ],
     [
       { configuration: { 'delta.feature.x/y': 'supported' } },

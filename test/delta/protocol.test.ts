@@ -117,7 +117,7 @@ t.test('every fault of a protocol is told', async (t) => {
       /"nonsense" is not known/,
     ],
     [
-      named(undefined, 'icebergCompatV2', 'columnMapping'),
+      named(undefined, 'catalogManaged', 'inCommitTimestamp'),
       'feature-unsupported',
       '/writerFeatures',
       /not supported by this service yet/,

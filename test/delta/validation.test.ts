@@ -6,6 +6,7 @@ import { deletionVectorCases } from './cases/deletion-vectors.ts'
 import { featureCases } from './cases/features.ts'
 import { fileFieldCases } from './cases/file-fields.ts'
 import { fileCases } from './cases/files.ts'
+import { icebergCompatCases } from './cases/iceberg-compat.ts'
 import { metadataCases } from './cases/metadata.ts'
 import { otherCases } from './cases/other-actions.ts'
 import { rowIdCases } from './cases/row-ids.ts'
@@ -19,6 +20,7 @@ const cases = [
   ...otherCases,
   ...rowIdCases,
   ...featureCases,
+  ...icebergCompatCases,
   ...columnCases,
 ]
 

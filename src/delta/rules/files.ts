@@ -9,6 +9,7 @@ import { type Body, checkLong, readBody } from './bodies.ts'
 import { type Commit, writesChangeData, writesDeletionVectors } from './commit.ts'
 import { checkAddedVector, checkVector } from './deletion-vectors.ts'
 import { checkAddIdentity, checkRemoveIdentity } from './file-identity.ts'
+import { checkAddForIceberg } from './iceberg-compat.ts'
 import { checkPartitionValues } from './partition-values.ts'
 import { checkAddRowIds, checkRemoveRowIds } from './row-ids.ts'
 
@@ -68,6 +69,7 @@ export function checkAdd(placed: Placed<'add'>, commit: Commit, report: Report):
   const live = key === undefined ? undefined : commit.state?.findLiveFile(key)
   const numRecords = statistics?.numRecords
   checkAddRowIds(body, { live, numRecords }, { commit, report })
+  checkAddForIceberg(numRecords, commit, report)
   if (!body.deletionVector) return
   const site = {
     numRecords,

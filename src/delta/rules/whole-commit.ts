@@ -5,6 +5,7 @@ import { schemaOf } from '../table-state.ts'
 import { listed, quoted } from '../text.ts'
 import type { ViolationCode } from '../violations.ts'
 import type { Commit } from './commit.ts'
+import { checkIcebergCompat } from './iceberg-compat.ts'
 import { sharedRowIds } from './row-ids.ts'
 
 /** Of what a commit may hold but one: what tells one from another, its code, and its name in messages. */
@@ -98,6 +99,7 @@ export function checkWholeCommit(actions: readonly Action[], commit: Commit): Vi
     ...repetitions(actions),
     ...missingActions(actions, commit),
     ...clusteredPartitions(commit),
+    ...checkIcebergCompat(commit),
     ...unwritableFiles(commit),
     ...sharedRowIds(actions, commit),
   ]

@@ -46,6 +46,15 @@ const uses: Use[] = [
       'delta.rowTracking.materializedRowCommitVersionColumnName': '_v',
     },
   },
+  ...['1', '2'].map((version) => ({
+    feature: `icebergCompatV${version}`,
+    beside: ['columnMapping'],
+    configuration: {
+      'delta.columnMapping.mode': 'name',
+      'delta.columnMapping.maxColumnId': '1',
+      [`delta.enableIcebergCompatV${version}`]: 'true',
+    },
+  })),
   { feature: 'timestampNtz', field: column('x', 'timestamp_ntz') },
   { feature: 'typeWidening', configuration: { 'delta.enableTypeWidening': 'true' } },
   { feature: 'variantType', field: column('x', 'variant') },
@@ -94,8 +103,6 @@ const named: Case[] = [
   ),
   ...[
     ['catalogManaged', /catalogManaged is not supported by this service yet/],
-    ['icebergCompatV1', /icebergCompatV1 is not supported by this service yet/],
-    ['icebergCompatV2', /icebergCompatV2 is not supported by this service yet/],
     ['typeWidening-preview', /"typeWidening-preview" is not known to this service; supported are/],
   ].map(([feature, message]) =>
     onTable(
@@ -104,28 +111,24 @@ const named: Case[] = [
       ['feature-unsupported', 0, message as RegExp],
     ),
   ),
-  ...['clustering', 'rowTracking', 'variantShredding'].map((feature) =>
+  ...['clustering', 'rowTracking', 'variantShredding', 'icebergCompatV2'].map((feature) =>
     onTable(
       `${feature} without what it needs`,
       [action('protocol', protocol(feature))],
       [
         'protocol-features-invalid',
         0,
-        new RegExp(`table feature ${feature} needs "(domainMetadata|variantType)" beside it`),
+        new RegExp(
+          `table feature ${feature} needs "(domainMetadata|variantType|columnMapping)" beside it`,
+        ),
       ],
     ),
   ),
-  ...[
-    'delta.enableIcebergCompatV1',
-    'delta.enableIcebergCompatV2',
-    'delta.enableIcebergCompatV3',
-  ].map((key) =>
-    onTable(
-      `${key} in use`,
-      [action('metaData', metadata({ configuration: { [key]: 'true' } }))],
-      table({ features: ['columnMapping'] }),
-      ['feature-unsupported', 0, new RegExp(`for "${key}" is "true"; leave that out`)],
-    ),
+  onTable(
+    'delta.enableIcebergCompatV3 in use',
+    [action('metaData', metadata({ configuration: { 'delta.enableIcebergCompatV3': 'true' } }))],
+    table({ features: ['columnMapping'] }),
+    ['feature-unsupported', 0, /for "delta.enableIcebergCompatV3" is "true"; leave that out/],
   ),
   onTable(
     'a constraint of nothing',
