@@ -32,13 +32,16 @@ create table commits (
   size_in_bytes bigint not null,
   num_records bigint not null,
   num_files_without_records bigint not null,
-  commit_info json not null,
-  constraint commits_pkey PRIMARY KEY (table_id, version)
+  commit_info json,
+  commit_info_position integer default 0,
+  constraint commits_pkey PRIMARY KEY (table_id, version),
+  constraint commits_commit_info_position_check CHECK (((commit_info IS NULL) = (commit_info_position IS NULL)))
 );
 CREATE UNIQUE INDEX commits_in_commit_timestamp_key ON public.commits USING btree (table_id, in_commit_timestamp);
 comment on column commits.xid is 'The PostgreSQL transaction, so that a pg_snapshot can name a view over many tables.';
 comment on column commits.num_files is 'Live files of this version; so are the three columns after it, which makes any version as cheap to tell about as the newest.';
-comment on column commits.commit_info is 'The commitInfo action; always the first line of the log file.';
+comment on column commits.commit_info is 'The commitInfo action; null where another writer gave none.';
+comment on column commits.commit_info_position is 'Line of the commitInfo in the log file, from 0; always the first where the service wrote it.';
 
 create table files (
   table_id uuid not null,
@@ -124,6 +127,8 @@ create table tables (
   created_at timestamp with time zone not null default clock_timestamp(),
   dropped_at timestamp with time zone,
   row_id_high_water_mark bigint,
+  history_from bigint not null default 0,
+  commits_from bigint not null default 0,
   constraint tables_pkey PRIMARY KEY (id)
 ) with (fillfactor=50);
 CREATE UNIQUE INDEX tables_location_key ON public.tables USING btree (location);
@@ -134,3 +139,5 @@ comment on column tables.protocol is 'The protocol action in force, as it stands
 comment on column tables.metadata is 'The metaData action in force, as it stands in the log.';
 comment on column tables.num_records is 'Rows of the live files whose number of rows is known, less those that deletion vectors remove.';
 comment on column tables.row_id_high_water_mark is 'The highest row id ever given to a row, as the domain delta.rowTracking tells it; null where none was.';
+comment on column tables.history_from is 'The oldest version with a snapshot; its files are of this version, or of the one before where their commit is not known.';
+comment on column tables.commits_from is 'The oldest version whose commit is known: history_from, or the one after it where that is a checkpoint alone.';

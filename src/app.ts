@@ -23,11 +23,14 @@ import { mirrorRoutes } from './mirror/routes.ts'
 import { type ScanRoutesContext, scanRoutes } from './scans/routes.ts'
 import { type SnapshotRoutesContext, snapshotRoutes } from './snapshots/routes.ts'
 import type { CatalogContext } from './tables/create-table.ts'
+import type { ImportContext } from './tables/import/import-table.ts'
+import { importRoutes } from './tables/import/routes.ts'
 import { tableRoutes } from './tables/routes.ts'
 
 /** All that the routes work with. */
 export interface Services
   extends CatalogContext,
+    ImportContext,
     CommitRoutesContext,
     WatchRoutesContext,
     MaintenanceContext,
@@ -74,6 +77,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   installMetrics(app, services.metrics, services.gauges)
   installService(app, services.checks, services.notes)
   app.register(tableRoutes, services)
+  app.register(importRoutes, services)
   app.register(commitRoutes, services)
   app.register(watchRoutes, { ...services, eventStreams })
   app.register(snapshotRoutes, services)

@@ -47,6 +47,11 @@ export const problems = {
     remedy:
       'Ask for a version from 0 to `currentVersion`, or a timestamp not before the table was made.',
   },
+  'history-not-available': {
+    status: 410,
+    title: 'The history does not reach back so far',
+    remedy: 'Ask for a version from `historyFrom` on, or a timestamp not before it.',
+  },
   'method-not-allowed': {
     status: 405,
     title: 'The method is not allowed here',
@@ -152,6 +157,11 @@ export const problems = {
     status: 422,
     title: 'The location is outside the allowed folders',
     remedy: 'Choose a folder below one of `MIRROR_ROOTS`, with no link that leads out of it.',
+  },
+  'delta-log-invalid': {
+    status: 422,
+    title: 'The Delta log cannot be taken over',
+    remedy: 'Mend the log at `file` and `line`, or import another table. Nothing was written.',
   },
   'invalid-actions': {
     status: 422,

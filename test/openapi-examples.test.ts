@@ -26,8 +26,11 @@ const requests = operations.flatMap(({ path, method, operation }) => {
   return bodies.map(([type, { example }]) => ({ method, path: filled, type, example, operation }))
 })
 
-/** What takes an id that nobody knows beforehand; the name of a dropped table is free, so it has to be the id. */
-const byGivenId = ['undropTable', 'getMaintenanceOperation']
+/**
+ * What takes an id that nobody knows beforehand, or a table that others have written; the name of a dropped table is
+ * free, so it has to be the id.
+ */
+const byGivenId = ['undropTable', 'getMaintenanceOperation', 'importTable']
 
 const order = ['createTable', 'createCommit', '', 'dropTable', 'undropTable']
 const placeOf = ({ operation }: (typeof requests)[number]) =>

@@ -26,7 +26,12 @@ export const changeRoutes: FastifyPluginAsyncTypebox<{ db: Db }> = async (app, {
         querystring: ChangesQuery,
         response: {
           200: listResponse('A page of changes.', Changes, changesHeader),
-          ...refusals('table-not-found', 'version-not-found', 'invalid-cursor'),
+          ...refusals(
+            'table-not-found',
+            'version-not-found',
+            'invalid-cursor',
+            'history-not-available',
+          ),
         },
       },
     },

@@ -3,6 +3,7 @@ import { commitInfoLine } from '../delta/commit-info.ts'
 import { isBlindAppend, noReads } from '../delta/conflicts/reads.ts'
 import { completeRemove } from '../delta/conflicts/winner.ts'
 import { deletionVectorId } from '../delta/deletion-vectors.ts'
+import { withTimestamps } from '../delta/in-commit-timestamps.ts'
 import { exactBody } from '../delta/json.ts'
 import { addLongs, subtractLongs } from '../delta/longs.ts'
 import { fileKey } from '../delta/paths.ts'
@@ -35,7 +36,7 @@ export function appendCommit(
 ): CommitRow {
   const { head } = table
   const row = newCommitRow(table, proposal, inCommitTimestamp)
-  const lines = placeLines(table, proposal)
+  const lines = placeLines(table, proposal, row)
   const entry: Entry = { writes, table, row, lines, removed: new Map() }
   head.version = row.version
   head.inCommitTimestamp = inCommitTimestamp
@@ -55,14 +56,20 @@ export function appendCommit(
 }
 
 /** The lines of the log file; files that are staged have theirs already. */
-function placeLines(table: TableLedger, { actions, staged }: Proposal): Entry['lines'] {
+function placeLines(
+  table: TableLedger,
+  { actions: proposed, staged }: Proposal,
+  row: Pick<CommitRow, 'version' | 'inCommitTimestamp'>,
+): Entry['lines'] {
+  const actions = withTimestamps(proposed, table.head, row)
   if (staged === undefined) {
     const lines = actions.filter((action) => action.kind !== 'commitInfo')
     return trackRows(table, lines).map((action, index) => ({ action, position: index + 1 }))
   }
   return actions.flatMap((action, at) => {
     // What the service itself has put behind the actions of the body comes behind its lines.
-    const position = staged.places[at]?.position ?? staged.numLines + 1
+    const behind = at - staged.places.length
+    const position = staged.places[at]?.position ?? staged.numLines + 1 + behind
     return action.kind === 'commitInfo' ? [] : { action, position }
   })
 }

@@ -13,9 +13,11 @@ export function receiptText({ row, status, readVersion, rebasedOver }: Commit): 
   })
 }
 
-/** A commit in the history of its table; its commitInfo token for token as in the log. */
+/** A commit in the history of its table; its commitInfo, if it has one, token for token as in the log. */
 export function summaryText(commit: StoredCommit): string {
-  return objectText({ ...commitMembers(commit), commitInfo: actionBody(commit.commitInfo) })
+  const { commitInfo } = commit
+  const info = commitInfo === null ? undefined : actionBody(commitInfo)
+  return objectText({ ...commitMembers(commit), commitInfo: info })
 }
 
 /** What is told of a commit wherever it is told of. */

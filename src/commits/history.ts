@@ -73,14 +73,37 @@ export interface VersionChoice {
   timestamp?: string | undefined
 }
 
-/** The commit that a choice of version means; throws `version-not-found` when there is none. */
+/** What of a table's history is known: its versions from `historyFrom` on, and its commits from `commitsFrom` on. */
+export interface KnownHistory {
+  version: number
+  historyFrom: number
+  commitsFrom: number
+}
+
+/** The refusal of what lies before the history that is known; `asked` says what that is. */
+export function historyNotAvailable(asked: string, historyFrom: number): Problem {
+  const detail = `${asked} lies before the history of the table, which begins at version ${historyFrom}.`
+  return new Problem('history-not-available', detail, { facts: { historyFrom } })
+}
+
+/**
+ * The commit that a choice of version means. Throws `version-not-found` when there is none, and
+ * `history-not-available` when it lies before the history that is known.
+ */
 export async function getCommit(
   db: Db,
-  table: { id: string; version: number },
+  table: KnownHistory & { id: string },
   choice: VersionChoice,
 ): Promise<StoredCommit> {
+  const { historyFrom } = table
+  if (choice.version !== undefined && choice.version < historyFrom) {
+    throw historyNotAvailable(`Version ${choice.version}`, historyFrom)
+  }
   const found = await findChosen(db, table, choice)
   if (found !== undefined) return found
+  if (choice.timestamp !== undefined && historyFrom > 0) {
+    throw historyNotAvailable(`The time ${choice.timestamp}`, historyFrom)
+  }
   const asked =
     choice.timestamp === undefined
       ? `The table has no version ${choice.version}`

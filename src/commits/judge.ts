@@ -153,9 +153,11 @@ function judgeVersion({ expectedVersion }: Proposal, table: TableLedger): Proble
   if (expectedVersion === undefined || expectedVersion === actual) return undefined
   const winner = table.commits.get(expectedVersion)
   const reason =
-    winner === undefined
-      ? `the table is only at version ${head.version}`
-      : `version ${winner.version} was taken by another commit (${winner.operation})`
+    winner !== undefined
+      ? `version ${winner.version} was taken by another commit (${winner.operation})`
+      : expectedVersion > head.version
+        ? `the table is only at version ${head.version}`
+        : `version ${expectedVersion} was taken by another commit`
   return new Problem(
     'version-conflict',
     `The commit expected to become version ${expectedVersion}, but ${reason}. The next version is ${actual}.`,
@@ -185,7 +187,8 @@ function judgeReads(proposal: Proposal, table: TableLedger): Problem | undefined
   if (faults !== undefined) return invalidReads(faults)
   if (readVersion === undefined || readVersion === head.version) return undefined
   if (readVersion > head.version) return unknownVersion(readVersion, head)
-  if (!table.knowsWinners && readVersion < opening.version) return readTooOld(readVersion, head)
+  const knowsWinners = table.knowsWinners || readVersion >= opening.version
+  if (!knowsWinners || readVersion < head.historyFrom) return readTooOld(readVersion, head)
   const requested = requestedLevel(proposal.isolationLevel, head.metadata.configuration)
   const isolationLevel = staged?.changesData
     ? requested
@@ -212,7 +215,7 @@ function invalidReads(errors: readonly Fault[]): Problem {
 function readTooOld(readVersion: number, head: Head): Problem {
   return new Problem(
     'read-too-old',
-    `Since version ${readVersion} too much was committed to tell whether this is in conflict with it. Read the table again.`,
+    `It cannot be told whether this is in conflict with what was committed since version ${readVersion}: that is too much, or before the history that is known. Read the table again.`,
     { facts: { tableId: head.id, currentVersion: head.version } },
   )
 }

@@ -146,8 +146,8 @@ export function noteWinner(
   table.winners.push({
     version: row.version,
     winner: () => {
-      const { isBlindAppend } = JSON.parse(row.commitInfo).commitInfo
-      winner ??= winnerOf({ ...row, isBlindAppend: isBlindAppend === true }, actions())
+      const info = row.commitInfo === null ? undefined : JSON.parse(row.commitInfo).commitInfo
+      winner ??= winnerOf({ ...row, isBlindAppend: info?.isBlindAppend === true }, actions())
       return winner
     },
   })

@@ -23,28 +23,33 @@ export function beforeVersion(version: number): LogRange['after'] {
 /** What of a log is read, as SQL. */
 type RangePlaces = Record<'tableId' | 'version' | 'position' | 'to', RawBuilder<unknown>>
 
-/** The lines of a log in their order; `limit` is for each kind of line. */
+/**
+ * The lines of a log in their order; `limit` is for each kind of line. Actions in a place below zero share a line, which
+ * is kept by itself.
+ */
 function linesOf({ tableId, version, position, to }: RangePlaces, limit: RawBuilder<unknown>) {
   return sql`
-      (select c.version, 0 as position, commit_info as line from commits c
-        where c.table_id = ${tableId} and c.version > ${version} and c.version <= ${to}
+      (select c.version, c.commit_info_position as position, commit_info as line from commits c
+        where c.table_id = ${tableId} and c.version >= ${version} and c.version <= ${to}
+          and (c.version, c.commit_info_position) > (${version}, ${position})
+          and c.commit_info_position >= 0
         order by c.version ${limit})
       union all
       (select a.version, a.position, action from actions a
         where a.table_id = ${tableId} and (a.version, a.position) > (${version}, ${position})
-          and a.version <= ${to}
+          and a.version <= ${to} and a.position >= 0
         order by a.version, a.position ${limit})
       union all
       (select added_version, added_position, add from files f
         where f.table_id = ${tableId}
           and (added_version, added_position) > (${version}, ${position})
-          and added_version <= ${to} and add is not null
+          and added_version <= ${to} and added_position >= 0 and add is not null
         order by added_version, added_position ${limit})
       union all
       (select removed_version, removed_position, remove from files f
         where f.table_id = ${tableId}
           and (removed_version, removed_position) > (${version}, ${position})
-          and removed_version <= ${to} and remove is not null
+          and removed_version <= ${to} and removed_position >= 0 and remove is not null
         order by removed_version, removed_position ${limit})
       order by version, position`
 }

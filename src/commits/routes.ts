@@ -30,7 +30,7 @@ import { tableKey } from '../tables/rules.ts'
 import { TableParams } from '../tables/schema.ts'
 import { commitMembers, receiptText, summaryText } from './commit-json.ts'
 import type { Committer } from './committer.ts'
-import { getCommit, listCommits } from './history.ts'
+import { getCommit, historyNotAvailable, type KnownHistory, listCommits } from './history.ts'
 import { allLogLines, beforeVersion, listLogLines } from './log-lines.ts'
 import { receiveJson, receiveLines } from './receive.ts'
 import {
@@ -176,15 +176,17 @@ export const commitRoutes: FastifyPluginAsyncTypebox<CommitRoutesContext> = asyn
         }),
         response: {
           200: listResponse('A page of commits.', CommitList),
-          ...refusals('table-not-found', 'invalid-cursor'),
+          ...refusals('table-not-found', 'invalid-cursor', 'history-not-available'),
         },
       },
     },
     async (request, reply) => {
-      const { from = 0, to } = request.query
+      const { to } = request.query
       const table = await getTable(db, request.params.id)
+      const { from = table.commitsFrom } = request.query
+      refuseUnknownCommit(table, from)
       return sendList(request, reply, {
-        name: `commits/${table.id}/${from}/${to ?? ''}`,
+        name: `commits/${table.id}/${request.query.from ?? ''}/${to ?? ''}`,
         position: Version('The version of the last commit that was listed.'),
         readPage: async (after, limit) => {
           const newest = after === undefined ? (to ?? table.version) : after - 1
@@ -208,7 +210,12 @@ export const commitRoutes: FastifyPluginAsyncTypebox<CommitRoutesContext> = asyn
         querystring: strictObject({ ...PageQuery, limit: ActionsLimit }),
         response: {
           200: listResponse('The commit.', Commit),
-          ...refusals('table-not-found', 'version-not-found', 'invalid-cursor'),
+          ...refusals(
+            'table-not-found',
+            'version-not-found',
+            'invalid-cursor',
+            'history-not-available',
+          ),
         },
       },
     },
@@ -216,6 +223,7 @@ export const commitRoutes: FastifyPluginAsyncTypebox<CommitRoutesContext> = asyn
       const table = await getTable(db, request.params.id)
       const commit = await getCommit(db, table, { version: request.params.version })
       const { version } = commit
+      refuseUnknownCommit(table, version)
       const rangeBehind = (position: number | undefined) => ({
         tableId: table.id,
         after: position === undefined ? beforeVersion(version) : { version, position },
@@ -238,6 +246,11 @@ export const commitRoutes: FastifyPluginAsyncTypebox<CommitRoutesContext> = asyn
       })
     },
   )
+}
+
+function refuseUnknownCommit({ commitsFrom }: KnownHistory, version: number): void {
+  if (version < commitsFrom)
+    throw historyNotAvailable(`The commit of version ${version}`, commitsFrom)
 }
 
 const proposalBody = {

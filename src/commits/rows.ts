@@ -13,6 +13,10 @@ export interface Head extends Totals {
   metadataJson: string
   /** The highest row id ever given to a row; null where none was. */
   rowIdHighWaterMark: number | bigint | null
+  /** The oldest version with a snapshot. */
+  historyFrom: number
+  /** The oldest version whose commit is known. */
+  commitsFrom: number
   droppedAt: string | null
 }
 
@@ -48,7 +52,8 @@ export interface CommitRow extends Totals {
   numRemovedFiles: number
   numAddedBytes: number | bigint
   numRemovedBytes: number | bigint
-  commitInfo: string
+  /** Null where another writer gave none. */
+  commitInfo: string | null
 }
 
 /** How and when the life of a file ends. */

@@ -250,7 +250,7 @@ const commitFields = {
 export const CommitSummary = define(
   'CommitSummary',
   Type.Object(
-    { ...commitFields, commitInfo: define('StoredCommitInfo', commitInfo) },
+    { ...commitFields, commitInfo: Type.Optional(define('StoredCommitInfo', commitInfo)) },
     { description: 'A commit, without its actions.' },
   ),
 )
@@ -292,7 +292,9 @@ export const Commit = define(
     {
       tableId: Type.String({ format: 'uuid' }),
       ...commitFields,
-      actions: Type.Array(ActionSchema, { description: 'As in the log file, commitInfo first.' }),
+      actions: Type.Array(ActionSchema, {
+        description: 'As in the log file; commitInfo first, but for some imported commits.',
+      }),
       nextCursor: Type.Optional(Type.String({ description: 'There are more actions.' })),
     },
     { description: 'A commit with its actions.' },

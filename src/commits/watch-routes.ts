@@ -31,7 +31,7 @@ export const watchRoutes: FastifyPluginAsyncTypebox<
         querystring: WatchQuery,
         response: {
           200: eventStreamResponse('The commits, without end.', exampleEvents),
-          ...refusals('table-not-found', 'version-not-found'),
+          ...refusals('table-not-found', 'version-not-found', 'history-not-available'),
         },
       },
     },

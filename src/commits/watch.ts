@@ -2,6 +2,7 @@ import type { Db } from '../database/connect.ts'
 import { type EventStream, eventText } from '../http/server-sent-events.ts'
 import { Problem } from '../problems.ts'
 import { listProgress } from '../tables/queries.ts'
+import { historyNotAvailable } from './history.ts'
 import { createEventPages } from './watch-pages.ts'
 
 /** Sends the commits of tables to those who watch them. */
@@ -30,18 +31,22 @@ export interface CommitWatchOptions {
 export interface TableProgress {
   id: string
   version: number
+  /** The oldest version whose commit is known. */
+  commitsFrom: number
   droppedAt: string | null
 }
 
 /**
  * The version behind which a watcher begins: the last that it says to have seen, or the one before the first that
- * it asks for, or else the newest. Throws `version-not-found` when commits would be missing in between.
+ * it asks for, or else the newest. Throws `version-not-found` or `history-not-available` when commits would be missing
+ * in between.
  */
 export function watchedAfter(
-  { version }: TableProgress,
+  { version, commitsFrom }: TableProgress,
   { lastEventId, fromVersion }: { lastEventId?: number | undefined; fromVersion?: number },
 ): number {
   const after = lastEventId ?? (fromVersion === undefined ? version : fromVersion - 1)
+  if (after + 1 < commitsFrom) throw historyNotAvailable(`Version ${after + 1}`, commitsFrom)
   if (after <= version) return after
   const detail = `The table's newest version is ${version}, so nothing can follow version ${after}.`
   throw new Problem('version-not-found', detail, { facts: { currentVersion: version } })

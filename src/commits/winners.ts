@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { Tx } from '../database/connect.ts'
 import { completeRemove } from '../delta/conflicts/winner.ts'
 import type { ReadState } from '../delta/conflicts.ts'
+import { metadataOfLine } from '../delta/table-state.ts'
 import type { WinnerCommit } from './ledger.ts'
 import { parseAction } from './proposal.ts'
 import { commitColumns } from './queries.ts'
@@ -115,11 +116,14 @@ export async function findReadStates(
   return rows.map(({ tableId, version, protocol, metadata }) => ({
     tableId,
     version,
-    state: { protocol: JSON.parse(protocol).protocol, metadata: JSON.parse(metadata).metaData },
+    state: { protocol: JSON.parse(protocol).protocol, metadata: metadataOfLine(metadata) },
   }))
 }
 
-/** The newest transactions of applications, each with the commit that first carried a version asked about. */
+/**
+ * The newest transactions of applications, each with the commit that first carried a version asked about; where that
+ * lies before the history that is known, with the oldest version.
+ */
 export async function findAppTransactions(
   tx: Tx,
   asked: readonly { tableId: string; appId: string; version: number | bigint }[],
@@ -127,11 +131,13 @@ export async function findAppTransactions(
   if (asked.length === 0) return []
   const { rows } = await sql<AppTransactionRow>`
     select a.table_id as "tableId", a.key as "appId", a.app_version as "appVersion",
-      a.version as "committedIn", w.asked, coalesce(c.version, a.version) as "carriedIn"
+      greatest(a.version, t.history_from) as "committedIn", w.asked,
+      greatest(coalesce(c.version, a.version), t.history_from) as "carriedIn"
     from unnest(
       ${asked.map((one) => one.tableId)}::uuid[],
       ${asked.map((one) => one.appId)}::text[],
       ${asked.map((one) => one.version)}::bigint[]) as w (table_id, app_id, asked)
+    join tables t on t.id = w.table_id
     join lateral (
       select * from actions
       where key is not null and superseded_version is null

@@ -62,6 +62,11 @@ export function isNotPermitted(error: unknown): boolean {
   return error instanceof Error && codeOf(error) === '42501'
 }
 
+/** True when a number is beyond the range of its column. */
+export function isOutOfRange(error: unknown): boolean {
+  return error instanceof Error && codeOf(error) === '22003'
+}
+
 function codeOf(error: Error): string | undefined {
   return 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }

@@ -29,9 +29,13 @@ export interface Actions {
 
 export interface Commits {
   /**
-   * The commitInfo action; always the first line of the log file.
+   * The commitInfo action; null where another writer gave none.
    */
-  commit_info: string;
+  commit_info: string | null;
+  /**
+   * Line of the commitInfo in the log file, from 0; always the first where the service wrote it.
+   */
+  commit_info_position: Generated<number | null>;
   committed_at: Generated<Instant>;
   in_commit_timestamp: BigInteger;
   num_added_bytes: LongColumn;
@@ -126,8 +130,16 @@ export interface Mirrors {
 }
 
 export interface Tables {
+  /**
+   * The oldest version whose commit is known: history_from, or the one after it where that is a checkpoint alone.
+   */
+  commits_from: Generated<BigInteger>;
   created_at: Generated<Instant>;
   dropped_at: Instant | null;
+  /**
+   * The oldest version with a snapshot; its files are of this version, or of the one before where their commit is not known.
+   */
+  history_from: Generated<BigInteger>;
   id: string;
   /**
    * Epoch milliseconds; strictly rising from version to version.

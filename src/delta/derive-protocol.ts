@@ -20,6 +20,7 @@ import {
   writerVersionMax,
 } from './features.ts'
 import { icebergCompatFaults } from './iceberg-compat.ts'
+import { enablementKeys } from './in-commit-timestamps.ts'
 import { protocolFaults } from './protocol.ts'
 import { rowTrackingFaults } from './row-tracking.ts'
 
@@ -35,11 +36,6 @@ export type DerivedProtocol =
   | { protocol: Protocol; configuration: Record<string, string>; faults?: undefined }
   | { protocol?: undefined; configuration?: undefined; faults: Fault[] }
 
-const enablementKeys = [
-  'delta.inCommitTimestampEnablementVersion',
-  'delta.inCommitTimestampEnablementTimestamp',
-]
-
 function isStored(key: string): boolean {
   return (
     !key.startsWith(featurePrefix) &&
@@ -54,7 +50,7 @@ function timestampFaults(configuration: Configuration): Fault[] {
     const message = `${inCommitTimestampsKey} must be "true" or absent; the service keeps in-commit timestamps on every table`
     faults.push({ pointer: configurationPointer(inCommitTimestampsKey), message })
   }
-  for (const key of enablementKeys) {
+  for (const key of Object.values(enablementKeys)) {
     if (configuration[key] === undefined) continue
     const message = `${key} must be absent; the table has in-commit timestamps from its first version`
     faults.push({ pointer: configurationPointer(key), message })

@@ -95,10 +95,27 @@ export function parsePath(path: string): ParsedPath {
   return decodedFault(key) ?? { key }
 }
 
-/** The canonical form of a path that `parsePath` accepts. Throws a RangeError for any other. */
+const plain = /^[^%/:]+(?:\/[^%/:]+)*$/
+const slashes = /^\/+/
+
+/**
+ * The canonical form of a path that any writer may have given: that of `parsePath` where it accepts the path; else the
+ * path decoded, an absolute one of this machine with the scheme `file:` and one slash. Undefined where it could not be
+ * kept.
+ */
+export function loggedKey(path: string): string | undefined {
+  if (plain.test(path) && path.length * 3 <= pathBytesMax) return path
+  const isLocal = path.startsWith('/') || /^file:\//i.test(path)
+  const below = isLocal ? path.replace(/^file:/i, '').replace(slashes, '/') : path
+  const key = `${isLocal ? 'file:' : ''}${decode(below) ?? below}`
+  const canBeKept = key !== '' && isStorableText(key) && !exceedsBytes(key, pathBytesMax)
+  return canBeKept ? key : undefined
+}
+
+/** The canonical form of a path that is in the log or may come into it. Throws a RangeError for any other. */
 export function fileKey(path: string): string {
-  const { key, fault: refused } = parsePath(path)
-  if (refused !== undefined) throw new RangeError(`path ${refused.message}`)
+  const key = loggedKey(path)
+  if (key === undefined) throw new RangeError(`path ${quoted(path)} cannot be kept`)
   return key
 }
 
@@ -107,7 +124,7 @@ export function fileKeysOf(actions: readonly Action[]): string[] {
   const keys = new Set<string>()
   for (const action of actions) {
     if (action.kind !== 'add' && action.kind !== 'remove') continue
-    const { key } = parsePath(action.body.path)
+    const key = loggedKey(action.body.path)
     if (key !== undefined) keys.add(key)
   }
   return [...keys]

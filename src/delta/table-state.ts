@@ -27,6 +27,12 @@ export interface TableState {
   findLiveFile: (key: string) => LiveFile | undefined
 }
 
+/** The metadata of a log line. Tables of early writers may have no schema. */
+export function metadataOfLine(line: string): Metadata {
+  const metadata: Metadata = JSON.parse(line).metaData
+  return { ...metadata, schemaString: metadata.schemaString ?? '' }
+}
+
 const schemas = new WeakMap<Metadata, StructType | undefined>()
 
 /**

@@ -140,7 +140,7 @@ export const Version = (description: string, options: object = {}) =>
 export const noNul = { pattern: '^[^\\u0000]*$', description: 'Text without NUL.' }
 
 /** The place of a line in a log file, as a column of PostgreSQL holds it. */
-export const LinePosition = Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 })
+export const LinePosition = Type.Integer({ minimum: -(2 ** 31), maximum: 2 ** 31 - 1 })
 
 export const PageQuery = {
   limit: Type.Optional(

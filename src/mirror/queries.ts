@@ -2,9 +2,10 @@ import { sql } from 'kysely'
 import type { Db, Tx } from '../database/connect.ts'
 import type { Fork, MirrorRow, MirrorStateName, NextAttempt } from './rules.ts'
 
-/** Begins the mirror of a new table, with nothing published. */
-export async function insertMirror(tx: Tx, tableId: string): Promise<void> {
-  await tx.insertInto('mirrors').values({ table_id: tableId }).execute()
+/** Begins the mirror of a new table, in whose log the versions up to `published` stand already. */
+export async function insertMirror(tx: Tx, tableId: string, published = -1): Promise<void> {
+  const row = { table_id: tableId, published_version: published }
+  await tx.insertInto('mirrors').values(row).execute()
 }
 
 /** What a caller is told of the mirror `m` of the table `t`. */

@@ -36,6 +36,7 @@ export const scanRoutes: FastifyPluginAsyncTypebox<ScanRoutesContext> = async (a
           ...refusals(
             'table-not-found',
             'version-not-found',
+            'history-not-available',
             'invalid-cursor',
             'invalid-json',
             'body-too-large',
@@ -72,7 +73,7 @@ const FileCount = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 
 const ScanPlace = Type.Object({
   at: Version('The version that the scan shows.'),
-  addedVersion: Version('The version that added the file.'),
+  addedVersion: Type.Integer({ minimum: -1, maximum: Number.MAX_SAFE_INTEGER }),
   addedPosition: LinePosition,
   numFiles: FileCount,
   numMatched: FileCount,

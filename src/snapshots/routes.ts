@@ -57,7 +57,7 @@ export const snapshotRoutes: FastifyPluginAsyncTypebox<SnapshotRoutesContext> = 
         querystring: SnapshotQuery,
         response: {
           200: jsonResponse('The snapshot.', Snapshot),
-          ...refusals('table-not-found', 'version-not-found'),
+          ...refusals('table-not-found', 'version-not-found', 'history-not-available'),
         },
       },
     },
@@ -83,7 +83,12 @@ export const snapshotRoutes: FastifyPluginAsyncTypebox<SnapshotRoutesContext> = 
         querystring: strictObject({ ...VersionQuery, ...PageQuery }),
         response: {
           200: listResponse('A page of files.', FileList),
-          ...refusals('table-not-found', 'version-not-found', 'invalid-cursor'),
+          ...refusals(
+            'table-not-found',
+            'version-not-found',
+            'invalid-cursor',
+            'history-not-available',
+          ),
         },
       },
     },
@@ -140,7 +145,8 @@ export const snapshotRoutes: FastifyPluginAsyncTypebox<SnapshotRoutesContext> = 
         const detail = `The application ${JSON.stringify(appId)} has not written to the table ${table.name}.`
         throw new Problem('app-transaction-not-found', detail)
       }
-      const answer = jsonAnswer(200, appTransactionText(found))
+      const version = Math.max(found.version, table.historyFrom)
+      const answer = jsonAnswer(200, appTransactionText({ ...found, version }))
       return sendOutcome(reply, { answer, replayed: false })
     },
   )
@@ -149,6 +155,6 @@ export const snapshotRoutes: FastifyPluginAsyncTypebox<SnapshotRoutesContext> = 
 /** The place of a file in the list of those that are live at version `at`. */
 const FilePlace = Type.Object({
   at: Version('The version that the list shows.'),
-  addedVersion: Version('The version that added the file.'),
+  addedVersion: Type.Integer({ minimum: -1, maximum: Number.MAX_SAFE_INTEGER }),
   addedPosition: LinePosition,
 })

@@ -72,7 +72,10 @@ export const AppTransactionState = define(
       appId: Type.String(),
       version: Long('The newest version that the application has written.'),
       lastUpdated: Type.Optional(Type.Union([Type.Integer(), Type.Null()])),
-      committedIn: Type.Integer({ minimum: 0, description: 'The version of the table.' }),
+      committedIn: Type.Integer({
+        minimum: 0,
+        description: 'The version of the table, or the oldest that is known to have it.',
+      }),
     },
     { description: 'How far an application has come with a table.' },
   ),

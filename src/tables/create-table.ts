@@ -61,7 +61,8 @@ export async function createTable(
       const { now } = await lockCatalog(tx)
       const definition = defineTable(request.body, { id, schemaJson: request.schemaJson, now })
       await refuseTakenName(tx, name)
-      await refuseTakenLocation(tx, context.storage, folder)
+      await refuseTakenLocation(tx, folder)
+      await refuseForeignLog(context.storage, folder)
       await insertVersionZero(tx, { id, name, folder, now, definition })
       created.push(id)
       return getTable(tx, id)
@@ -85,22 +86,24 @@ export async function refuseTakenName(tx: Tx, name: string): Promise<void> {
   })
 }
 
-async function refuseTakenLocation(tx: Tx, storage: Storage, folder: string): Promise<void> {
+/** A location belongs to one table, with all that lies below it. */
+export async function refuseTakenLocation(tx: Tx, folder: string): Promise<void> {
   const around = await findTableAround(tx, folder)
-  if (around !== undefined) {
-    throw new Problem(
-      'location-taken',
-      `The location ${folder} collides with that of the table ${around.name}, ${around.location}.`,
-      { facts: { name: around.name, location: around.location } },
-    )
-  }
-  if (await hasDeltaLog(storage, folder)) {
-    throw new Problem(
-      'location-taken',
-      `The location ${folder} holds a Delta log that this service did not write.`,
-      { facts: { location: folder } },
-    )
-  }
+  if (around === undefined) return
+  throw new Problem(
+    'location-taken',
+    `The location ${folder} collides with that of the table ${around.name}, ${around.location}.`,
+    { facts: { name: around.name, location: around.location } },
+  )
+}
+
+async function refuseForeignLog(storage: Storage, folder: string): Promise<void> {
+  if (!(await hasDeltaLog(storage, folder))) return
+  throw new Problem(
+    'location-taken',
+    `The location ${folder} holds a Delta log that this service did not write. To take that table over, import it.`,
+    { facts: { location: folder } },
+  )
 }
 
 interface NewTable {
@@ -125,6 +128,8 @@ async function insertVersionZero(tx: Tx, table: NewTable): Promise<void> {
     metadata: metadata.body,
     metadataJson: metadata.json,
     rowIdHighWaterMark: null,
+    historyFrom: 0,
+    commitsFrom: 0,
     numFiles: 0,
     sizeInBytes: 0,
     numRecords: 0,

@@ -1,12 +1,16 @@
 import { sql } from 'kysely'
 import type { Head, Totals } from '../commits/rows.ts'
 import type { Db, Tx } from '../database/connect.ts'
+import { metadataOfLine } from '../delta/table-state.ts'
 import { mirrorLagSql, mirrorStateSql } from '../mirror/queries.ts'
 import type { MirrorRow } from '../mirror/rules.ts'
 import { isTableId } from './rules.ts'
 
 /** A row of `tables` with the state of its mirror. */
-export interface TableRow extends MirrorRow, Totals, Pick<Head, 'rowIdHighWaterMark'> {
+export interface TableRow
+  extends MirrorRow,
+    Totals,
+    Pick<Head, 'rowIdHighWaterMark' | 'historyFrom' | 'commitsFrom'> {
   id: string
   name: string
   location: string
@@ -35,6 +39,8 @@ const selectTables = (db: Db) =>
       't.num_records as numRecords',
       't.num_files_without_records as numFilesWithoutRecords',
       't.row_id_high_water_mark as rowIdHighWaterMark',
+      't.history_from as historyFrom',
+      't.commits_from as commitsFrom',
       't.created_at as createdAt',
       't.dropped_at as droppedAt',
       'm.published_version as publishedVersion',
@@ -73,10 +79,10 @@ export async function findNameInAnyCase(db: Db, name: string): Promise<string | 
 export function listProgress(
   db: Db,
   ids: readonly string[],
-): Promise<{ id: string; version: number; droppedAt: string | null }[]> {
+): Promise<{ id: string; version: number; commitsFrom: number; droppedAt: string | null }[]> {
   return db
     .selectFrom('tables')
-    .select(['id', 'version', 'dropped_at as droppedAt'])
+    .select(['id', 'version', 'commits_from as commitsFrom', 'dropped_at as droppedAt'])
     .where(sql<boolean>`id = any(${ids}::uuid[])`)
     .execute()
 }
@@ -132,7 +138,8 @@ export async function lockHeads(
       protocol as "protocolJson", metadata as "metadataJson",
       row_id_high_water_mark as "rowIdHighWaterMark", num_files as "numFiles",
       size_in_bytes as "sizeInBytes", num_records as "numRecords",
-      num_files_without_records as "numFilesWithoutRecords", dropped_at as "droppedAt",
+      num_files_without_records as "numFilesWithoutRecords", history_from as "historyFrom",
+      commits_from as "commitsFrom", dropped_at as "droppedAt",
       (extract(epoch from clock_timestamp()) * 1000)::bigint as now
     from tables
     where ${areNamed(tables)}
@@ -141,7 +148,7 @@ export async function lockHeads(
   const heads = rows.map(({ now: _, ...row }) => ({
     ...row,
     protocol: JSON.parse(row.protocolJson).protocol,
-    metadata: JSON.parse(row.metadataJson).metaData,
+    metadata: metadataOfLine(row.metadataJson),
   }))
   return { heads, now: rows[0]?.now ?? 0 }
 }
@@ -163,7 +170,7 @@ export function headOf(row: TableRow): Head {
     protocolJson,
     metadataJson,
     protocol: JSON.parse(protocolJson).protocol,
-    metadata: JSON.parse(metadataJson).metaData,
+    metadata: metadataOfLine(metadataJson),
   }
 }
 
@@ -236,6 +243,8 @@ export async function insertTable(tx: Tx, head: Head, location: string): Promise
       size_in_bytes: head.sizeInBytes,
       num_records: head.numRecords,
       num_files_without_records: head.numFilesWithoutRecords,
+      history_from: head.historyFrom,
+      commits_from: head.commitsFrom,
     })
     .execute()
 }

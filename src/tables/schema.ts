@@ -34,6 +34,13 @@ export const TableParams = Type.Object({
   }),
 })
 
+export const Location = Type.String({
+  minLength: 1,
+  maxLength: 1000,
+  description:
+    'Folder of the table: an absolute path or a file: URI below an allowed root. A new table without one gets a folder of its own below DATA_DIR.',
+})
+
 export const CreateTable = define(
   'CreateTable',
   strictObject(
@@ -52,14 +59,7 @@ export const CreateTable = define(
           description: 'Top-level columns, in order.',
         }),
       ),
-      location: Type.Optional(
-        Type.String({
-          minLength: 1,
-          maxLength: 1000,
-          description:
-            'Folder of the table: an absolute path or a file: URI below an allowed root. Default: a folder of its own below DATA_DIR.',
-        }),
-      ),
+      location: Type.Optional(Location),
       description: Type.Optional(
         Type.String({ maxLength: 10_000, ...noNul, description: 'Any text without NUL.' }),
       ),
@@ -103,6 +103,10 @@ export const Table = define(
       name: Type.String(),
       location: Type.String({ description: 'Absolute path of the folder.' }),
       version: Type.Integer({ minimum: 0, description: 'The newest version.' }),
+      historyFrom: Type.Integer({
+        minimum: 0,
+        description: 'The oldest version that can be read; 0 but for imported tables.',
+      }),
       inCommitTimestamp: Type.Integer({ description: 'Epoch milliseconds of the newest version.' }),
       protocol: ProtocolSchema,
       metadata: MetadataSchema,

@@ -4,15 +4,23 @@ import { memberTexts, objectText } from '../http/json-text.ts'
 import { mirrorState } from '../mirror/rules.ts'
 import type { TableRow } from './queries.ts'
 
-/** The table as it is answered. Its protocol and metadata stand in it token for token as in the log. */
-export function tableText(table: TableRow): string {
-  const { id, name, location, version, inCommitTimestamp, createdAt, droppedAt } = table
+/**
+ * The table as it is answered, with `more` behind. Its protocol and metadata stand in it token for token as in the log.
+ */
+export function tableText(table: TableRow, more: Record<string, unknown> = {}): string {
+  const { id, name, location, version, historyFrom } = table
+  const { inCommitTimestamp, createdAt, droppedAt } = table
   return objectText({
-    ...memberTexts({ id, name, location, version, inCommitTimestamp }),
+    ...memberTexts({ id, name, location, version, historyFrom, inCommitTimestamp }),
     protocol: actionBody(table.protocol),
     metadata: actionBody(table.metadata),
     statistics: statisticsText(table),
-    ...memberTexts({ mirror: mirrorState(table), createdAt, droppedAt: droppedAt ?? undefined }),
+    ...memberTexts({
+      mirror: mirrorState(table),
+      createdAt,
+      droppedAt: droppedAt ?? undefined,
+      ...more,
+    }),
   })
 }
 

@@ -42,6 +42,8 @@ export function newHead(id: string): Head {
     sizeInBytes: 0,
     numRecords: 0,
     numFilesWithoutRecords: 0,
+    historyFrom: 0,
+    commitsFrom: 0,
     droppedAt: null,
   }
 }

@@ -86,7 +86,7 @@ t.test('encoding a key again gives a path with the same key', async () => {
 
 t.test('fileKey throws for a path that was never judged', async (t) => {
   t.equal(fileKey('a%20b'), 'a b')
-  t.throws(() => fileKey(''), new RangeError('path cannot be empty'))
+  t.throws(() => fileKey(''), new RangeError('path "" cannot be kept'))
 })
 
 t.test('the keys of a commit are those of its adds and removes, each once', async (t) => {

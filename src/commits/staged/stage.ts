@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
 import type { Db, Pool } from '../../database/connect.ts'
-import { copyIn, copyRow } from '../../database/copy-in.ts'
+import { copyIn, copyRow, createRowSender } from '../../database/copy-in.ts'
 import type { Sweep } from '../../maintenance/sweeper.ts'
 
 /** A file action on its way into the stage. */
@@ -51,37 +51,13 @@ export async function createStage({ db, stagePool }: { db: Db; stagePool: Pool }
       num_records bigint,
       line json not null
     )`.execute(db)
-  // One is filled while the other is sent; new ones for each million rows would pile up before they are collected.
-  let [filling, sent] = [Buffer.alloc(sentMax), Buffer.alloc(sentMax)]
-  let used = 0
-  let sending = Promise.resolve()
-
-  async function send(): Promise<void> {
-    // One transfer at a time; the wait for the one before is what holds back the client.
-    await sending
-    const rows = filling.subarray(0, used)
-    ;[filling, sent] = [sent, filling]
-    used = 0
-    sending = copyIn(stagePool, table, rows)
-    // It is waited for later, and its failure told then.
-    sending.catch(() => {})
-  }
-
+  const sender = createRowSender((rows) => copyIn(stagePool, table, rows), sentMax)
   return {
     table,
-    async write(actions) {
-      const rows = actions.map(rowOf).join('')
-      const bytes = Buffer.byteLength(rows)
-      if (used + bytes > filling.length) await send()
-      if (bytes > filling.length) filling = Buffer.alloc(bytes)
-      used += filling.write(rows, used)
-    },
-    async flush() {
-      await send()
-      await sending
-    },
+    write: (actions) => sender.write(actions.map(rowOf).join('')),
+    flush: sender.flush,
     async drop() {
-      await sending.catch(() => {})
+      await sender.idle()
       await sql`set local synchronous_commit = off; drop table if exists ${sql.table(table)}`.execute(
         db,
       )

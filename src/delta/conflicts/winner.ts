@@ -1,6 +1,6 @@
 /** Commits that came between what a writer has read and its own. */
 import type { Action, AddFile, Metadata, Protocol, RemoveFile } from '../actions.ts'
-import { parsePath } from '../paths.ts'
+import { loggedKey } from '../paths.ts'
 import type { WinnerIdentity } from './conflict.ts'
 
 /**
@@ -18,10 +18,9 @@ export interface Winner extends WinnerIdentity {
   removes: ReadonlyMap<string, RemoveFile>
 }
 
-/** The canonical form of a path, or the path itself where this service would not take it, in imported logs. */
+/** The canonical form of a path, or the path itself where that has none. */
 export function pathKey(path: string): string {
-  // Only a percent sign makes a legal path differ from its canonical form.
-  return path.includes('%') ? (parsePath(path).key ?? path) : path
+  return loggedKey(path) ?? path
 }
 
 /**

@@ -5,7 +5,7 @@ import { deletionVectorId } from '../deletion-vectors.ts'
 import { supportedFeatures } from '../features.ts'
 import { type ValueFormat, valueFormat } from '../partition-values.ts'
 import type { PartitionColumn } from '../partitioning.ts'
-import { type ParsedPath, parsePath } from '../paths.ts'
+import { loggedKey, type ParsedPath, parsePath } from '../paths.ts'
 import { tracksRows } from '../row-tracking.ts'
 import { partitionColumns, type TableState } from '../table-state.ts'
 
@@ -62,6 +62,14 @@ function first<T>(actions: readonly Action[], indexes: readonly number[]): T | u
   return indexes[0] === undefined ? undefined : (actions[indexes[0]]?.body as T)
 }
 
+/** The path of an action. What another writer brought into the table goes on under its name, whatever that is. */
+function pathIn(state: TableState | undefined, path: string): ParsedPath {
+  const parsed = parsePath(path)
+  if (parsed.fault === undefined) return parsed
+  const key = loggedKey(path)
+  return key !== undefined && state?.findLiveFile(key) !== undefined ? { key } : parsed
+}
+
 /** Looks through a commit once. */
 export function surveyCommit(actions: readonly Action[], state: TableState | undefined): Commit {
   const paths = new Map<number, ParsedPath>()
@@ -73,7 +81,7 @@ export function surveyCommit(actions: readonly Action[], state: TableState | und
     if (action.kind === 'metaData') metadataIndexes.push(index)
     if (action.kind === 'protocol') protocolIndexes.push(index)
     if (action.kind !== 'add' && action.kind !== 'remove' && action.kind !== 'cdc') continue
-    const path = parsePath(action.body.path)
+    const path = pathIn(state, action.body.path)
     paths.set(index, path)
     if (action.kind === 'cdc') continue
     const vectorId = deletionVectorId(action.body.deletionVector)

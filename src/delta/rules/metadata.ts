@@ -12,6 +12,7 @@ import { configurationFaults, inCommitTimestampsKey, isOn } from '../configurati
 import type { StructType } from '../data-types.ts'
 import { missingFeatures } from '../feature-needs.ts'
 import { featureFault } from '../features.ts'
+import { enablementKeys, tellsTimes } from '../in-commit-timestamps.ts'
 import { parseExact } from '../json.ts'
 import { jsonAmbiguity } from '../json-ambiguity.ts'
 import { checkPartitionColumns } from '../partitioning.ts'
@@ -46,22 +47,19 @@ function checkIdentity(metadata: Metadata, report: Report): void {
   }
 }
 
-const enablementKeys = [
-  'delta.inCommitTimestampEnablementVersion',
-  'delta.inCommitTimestampEnablementTimestamp',
-]
-
 function checkConfiguration(configuration: Configuration, { commit, report }: CommitReport): void {
   for (const { message } of configurationFaults(configuration)) {
     report('configuration-invalid', `metaData configuration: ${message}`)
   }
   const before = commit.state?.metadata.configuration ?? {}
-  for (const key of enablementKeys) {
+  for (const key of Object.values(enablementKeys)) {
     if (configuration[key] === before[key]) continue
     const message = `metaData configuration: ${key} must stay ${before[key] ?? 'absent'}; it tells since when the table has in-commit timestamps`
     report('in-commit-timestamps-off', message)
   }
-  if (isOn(configuration, inCommitTimestampsKey)) return
+  const areLate = commit.state !== undefined && !tellsTimes(commit.state.metadata)
+  // Where others began the table without them, the service turns them on.
+  if (areLate || isOn(configuration, inCommitTimestampsKey)) return
   const message = `metaData configuration must have ${inCommitTimestampsKey} "true"; the service keeps in-commit timestamps on every table`
   report('in-commit-timestamps-off', message)
 }
