@@ -17,6 +17,26 @@ CREATE INDEX actions_history_idx ON public.actions USING btree (table_id, kind, 
 comment on column actions.key is 'appId of a txn, domain of a domainMetadata, empty for protocol and metaData; null when nothing replaces the action.';
 comment on column actions.app_version is 'Of a txn: the version that the application gave it.';
 
+create table checkpoints (
+  table_id uuid not null,
+  version bigint not null default '-1'::integer,
+  due_version bigint not null default '-1'::integer,
+  checksum_version bigint not null default '-1'::integer,
+  cleaned_version bigint not null default '-1'::integer,
+  claimed_until timestamp with time zone,
+  attempts integer not null default 0,
+  last_error text,
+  next_retry_at timestamp with time zone,
+  constraint checkpoints_pkey PRIMARY KEY (table_id),
+  constraint checkpoints_table_id_fkey FOREIGN KEY (table_id) REFERENCES tables(id)
+) with (fillfactor=50);
+CREATE INDEX checkpoints_due_idx ON public.checkpoints USING btree (table_id) WHERE (due_version > version);
+comment on column checkpoints.version is 'The newest version of which a checkpoint was written; -1 before the first.';
+comment on column checkpoints.due_version is 'The newest version of which a checkpoint is due, written or not.';
+comment on column checkpoints.checksum_version is 'The newest published version that has been looked at: its checksum is written, and whether a checkpoint is due is noted.';
+comment on column checkpoints.cleaned_version is 'The newest expired version at the last clean-up of the log.';
+comment on column checkpoints.claimed_until is 'Until when one server writes the checkpoint of the table; it renews the time while it lives.';
+
 create table commits (
   table_id uuid not null,
   version bigint not null,

@@ -1,5 +1,7 @@
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import { changeRoutes } from './changes/routes.ts'
+import type { CheckpointNowContext } from './checkpoints/checkpoint-now.ts'
+import { checkpointRoutes } from './checkpoints/routes.ts'
 import { type CommitRoutesContext, commitRoutes } from './commits/routes.ts'
 import { type WatchRoutesContext, watchRoutes } from './commits/watch-routes.ts'
 import type { Config } from './config.ts'
@@ -30,6 +32,7 @@ import { tableRoutes } from './tables/routes.ts'
 /** All that the routes work with. */
 export interface Services
   extends CatalogContext,
+    CheckpointNowContext,
     ImportContext,
     CommitRoutesContext,
     WatchRoutesContext,
@@ -84,6 +87,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(scanRoutes, services)
   app.register(changeRoutes, services)
   app.register(mirrorRoutes, services)
+  app.register(checkpointRoutes, services)
   app.register(maintenanceRoutes, services)
   otherMethods.afterRoutes()
   return app

@@ -77,6 +77,11 @@ export const problems = {
     title: 'The table is dropped',
     remedy: 'Bring it back with `POST /tables/{id}/undrop`, then repeat.',
   },
+  'checkpoint-not-possible': {
+    status: 409,
+    title: 'No checkpoint can be written now',
+    remedy: 'See `GET /tables/{id}/mirror` for what stands in its way, and settle that.',
+  },
   'version-conflict': {
     status: 409,
     title: 'The version is taken',

@@ -70,6 +70,8 @@ export async function startServer(
   started.defer(services.commitWatch.stop)
   started.defer(services.committer.idle)
   started.defer(services.maintenance.stop)
+  services.checkpointer.start()
+  started.defer(services.checkpointer.stop)
   const app = await buildApp({ config, services, log })
   started.defer(async () => {
     const overdue = setTimeout(() => app.server.closeAllConnections(), config.shutdownMsMax)

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Services } from './app.ts'
+import { type Checkpointer, createCheckpointer } from './checkpoints/checkpointer.ts'
 import { createCommitter } from './commits/committer.ts'
 import { createCommitWatch } from './commits/watch.ts'
 import type { Config } from './config.ts'
@@ -30,7 +31,7 @@ export interface Ground {
 export function createServices(
   config: Config,
   { pool, copyPool, stagePool, db, storage, publisher, log }: Ground,
-): Services & { maintenance: Maintenance } {
+): Services & { maintenance: Maintenance; checkpointer: Checkpointer } {
   const metrics = createMetrics()
   const commitWatch = createCommitWatch({
     db,
@@ -61,6 +62,17 @@ export function createServices(
     fileCache: createFileCache({ db, copyPool, bytesMax: config.scanCacheBytesMax }),
     committer,
     commitWatch,
+    checkpointer: createCheckpointer({
+      db,
+      copyPool,
+      storage,
+      pollMs: config.mirrorPollMs,
+      onCheckpoint: ({ seconds, isWritten }) =>
+        metrics.checkpointSeconds.observe({ result: isWritten ? 'written' : 'failed' }, seconds),
+      onCleanUp: (files) => metrics.removedLogFiles.inc(files),
+      onChecksums: (versions) => metrics.checksums.inc(versions),
+      log,
+    }),
     maintenance: createMaintenance({ db, retentionMs: config.idempotencyRetentionMs, log }),
     metrics,
     actionsMax: config.actionsMax,

@@ -100,7 +100,7 @@ export async function showMirror(stage: Stage): Promise<void> {
   }
   story.exchange(`GET ${path}`, undefined, { status: 200, body: mirror })
   const folder = join(layout.location, '_delta_log')
-  const names = (await readdir(folder)).toSorted()
-  story.line(`${folder} holds ${names.length} files:`)
+  const names = (await readdir(folder)).filter((name) => /^\d+\.json$/.test(name)).toSorted()
+  story.line(`${folder} holds ${names.length} commits:`)
   story.line(`${names[0]} … ${names.at(-1)}`)
 }

@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import type { Expected } from '../demo/ledger.ts'
 import { tellStory } from '../demo/story.ts'
 import { startServerProcess } from '../support/server-process.ts'
+import { type Trimmed, trimAtCheckpoints } from './checkpoints.ts'
 import { lintOpenApi } from './openapi-lint.ts'
 import { clickHouse, deltaRs, type Reader, service } from './readers.ts'
 import { runSchemathesis } from './schemathesis.ts'
@@ -52,13 +53,12 @@ async function readExpected(folder: string): Promise<Expected> {
   return JSON.parse(await readFile(join(folder, 'expected.json'), 'utf8'))
 }
 
-async function compare(folder: string, reader: Reader): Promise<Finding> {
-  const expected = await readExpected(folder)
+async function compare(expected: Expected, reader: Reader): Promise<Finding> {
   const asked = requestFor(expected)
   const read = await reader(asked)
   const { rows, columns, version } = read.newest
   const covered = [
-    `version 0 to ${version}`,
+    `version ${expected.versions[0]?.version} to ${version}`,
     `newest with ${rows.length} rows of ${columns.length} columns`,
     ...(read.operations === undefined ? [] : ['history']),
     ...(read.probeCounts === undefined ? [] : [`${read.probeCounts.length} filters`]),
@@ -67,16 +67,36 @@ async function compare(folder: string, reader: Reader): Promise<Finding> {
 }
 
 async function checkReaders(folder: string, tools: Tools): Promise<void> {
+  const expected = await readExpected(folder)
   await check('The service over HTTP', async () => {
     const server = await startServerProcess(folder)
     try {
-      return await compare(folder, service(server.address, await readExpected(folder)))
+      return await compare(expected, service(server.address, expected))
     } finally {
       await server.stop()
     }
   })
-  await check('delta-rs', () => compare(folder, deltaRs(tools)))
-  await check('ClickHouse', () => compare(folder, clickHouse(tools)))
+  await check('delta-rs', () => compare(expected, deltaRs(tools)))
+  await check('ClickHouse', () => compare(expected, clickHouse(tools)))
+}
+
+/** Without what came before a checkpoint, everything must be found in it. */
+async function checkCheckpoints(folder: string, tools: Tools): Promise<void> {
+  const copies: Trimmed[] = []
+  await check('Checkpoints', async () => {
+    const server = await startServerProcess(folder)
+    try {
+      const expected = await readExpected(folder)
+      copies.push(...(await trimAtCheckpoints(server.address, expected, `${folder}-trimmed`)))
+    } finally {
+      await server.stop()
+    }
+    return { covered: `${copies.length} written`, faults: [] }
+  })
+  for (const { what, expected } of copies) {
+    await check(`delta-rs: checkpoint ${what}`, () => compare(expected, deltaRs(tools)))
+    await check(`ClickHouse: checkpoint ${what}`, () => compare(expected, clickHouse(tools)))
+  }
 }
 
 async function checkApi(tools: Tools): Promise<void> {
@@ -97,7 +117,10 @@ const folder = await mkdtemp(join(tmpdir(), 'deltaworks-interop-'))
 const demo = join(folder, 'demo')
 try {
   await check('The demo', () => playDemo(demo))
-  if (results.every(({ faults }) => faults.length === 0)) await checkReaders(demo, tools)
+  if (results.every(({ faults }) => faults.length === 0)) {
+    await checkReaders(demo, tools)
+    await checkCheckpoints(demo, tools)
+  }
   await checkApi(tools)
 } finally {
   await rm(folder, { recursive: true, force: true })

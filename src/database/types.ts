@@ -27,6 +27,33 @@ export interface Actions {
   version: BigInteger;
 }
 
+export interface Checkpoints {
+  attempts: Generated<number>;
+  /**
+   * The newest published version that has been looked at: its checksum is written, and whether a checkpoint is due is noted.
+   */
+  checksum_version: Generated<BigInteger>;
+  /**
+   * Until when one server writes the checkpoint of the table; it renews the time while it lives.
+   */
+  claimed_until: Instant | null;
+  /**
+   * The newest expired version at the last clean-up of the log.
+   */
+  cleaned_version: Generated<BigInteger>;
+  /**
+   * The newest version of which a checkpoint is due, written or not.
+   */
+  due_version: Generated<BigInteger>;
+  last_error: string | null;
+  next_retry_at: Instant | null;
+  table_id: string;
+  /**
+   * The newest version of which a checkpoint was written; -1 before the first.
+   */
+  version: Generated<BigInteger>;
+}
+
 export interface Commits {
   /**
    * The commitInfo action; null where another writer gave none.
@@ -174,6 +201,7 @@ export interface Tables {
 
 export interface DB {
   actions: Actions;
+  checkpoints: Checkpoints;
   commits: Commits;
   files: Files;
   idempotency_keys: IdempotencyKeys;

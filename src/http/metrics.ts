@@ -9,6 +9,9 @@ export interface Metrics {
   commitSeconds: Histogram
   batchUnits: Histogram
   batchSeconds: Histogram
+  checkpointSeconds: Histogram<'result'>
+  checksums: Counter
+  removedLogFiles: Counter
 }
 
 /** Numbers that are looked up when they are asked for. */
@@ -57,6 +60,23 @@ export function createMetrics(): Metrics {
       name: 'deltaworks_commit_batch_duration_seconds',
       help: 'Time that the database transaction of a batch took.',
       buckets: seconds,
+      registers,
+    }),
+    checkpointSeconds: new Histogram({
+      name: 'deltaworks_checkpoint_duration_seconds',
+      help: 'Time that a checkpoint took, by how it ended.',
+      labelNames: ['result'],
+      buckets: [0.1, 0.5, 1, 5, 10, 30, 60, 300],
+      registers,
+    }),
+    checksums: new Counter({
+      name: 'deltaworks_version_checksums_total',
+      help: 'Versions beside whose log file a checksum was written.',
+      registers,
+    }),
+    removedLogFiles: new Counter({
+      name: 'deltaworks_log_files_removed_total',
+      help: 'Files of logs removed after their retention time.',
       registers,
     }),
   }

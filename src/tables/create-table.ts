@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { insertCheckpoints } from '../checkpoints/queries.ts'
 import { appendCommit } from '../commits/append.ts'
 import { noWrites, openTable } from '../commits/ledger.ts'
 import { insertActions, insertCommits } from '../commits/queries.ts'
@@ -148,6 +149,7 @@ async function insertVersionZero(tx: Tx, table: NewTable): Promise<void> {
   await insertCommits(tx, writes.commits)
   await insertActions(tx, writes.actions)
   await insertMirror(tx, id)
+  await insertCheckpoints(tx, { tableId: id, publishedVersion: -1 })
 }
 
 function creationInfo(metadata: Metadata): Map<string, string> {

@@ -30,7 +30,7 @@ export interface TableEnd {
   commits: readonly { version: number; lines: string }[]
   /** Paths of the live files. */
   files: readonly string[]
-  /** What the folder `_delta_log` holds. */
+  /** What the folder `_delta_log` holds, but for checksums and checkpoints. */
   log: ReadonlyMap<string, string>
   mirror: { state: string; publishedVersion: number; pending: number }
 }

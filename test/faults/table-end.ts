@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Api } from '../support/api.ts'
+import { isOfCommits } from '../support/log-names.ts'
 import type { TableEnd } from './check-history.ts'
 
 const ndjson = { accept: 'application/x-ndjson' }
@@ -33,9 +34,9 @@ async function readItems<Item>(api: Api, path: string): Promise<Item[]> {
     .map((line) => JSON.parse(line))
 }
 
-/** The files of a folder, by name. */
+/** The files of a log's commits, by name, and what else has to do with them. */
 export async function readLog(folder: string): Promise<Map<string, string>> {
-  const names = (await readdir(folder)).sort()
+  const names = (await readdir(folder)).filter(isOfCommits).sort()
   const texts = await mapInParallel(names, (name) => readFile(join(folder, name), 'utf8'))
   return new Map(names.map((name, index) => [name, texts[index] ?? '']))
 }

@@ -6,6 +6,7 @@ import { commitFileName } from '../../src/delta/log-files.ts'
 import { checkHistory } from '../faults/check-history.ts'
 import { readLog, readTableEnd } from '../faults/table-end.ts'
 import { add } from '../support/api.ts'
+import { isOfCommits } from '../support/log-names.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
 
 t.test('a reader that looks all the time never sees a gap or half a file', async (t) => {
@@ -122,7 +123,7 @@ async function watchLog(folder: string, lastVersion: number) {
   const faults: string[] = []
   for (let looks = 1; ; looks += 1) {
     const names = await readdir(folder).catch(() => [])
-    const visible = names.filter((name) => !name.startsWith('.')).sort()
+    const visible = names.filter((name) => !name.startsWith('.') && isOfCommits(name)).sort()
     for (const [index, name] of visible.entries()) {
       if (name !== commitFileName(index)) faults.push(`${name} stands in the place of ${index}`)
       if (seen.has(name)) continue

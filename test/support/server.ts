@@ -67,6 +67,8 @@ export async function startTestServer(
     log,
   })
   t.teardown(() => services.maintenance.stop())
+  if (mirror) services.checkpointer.start()
+  t.teardown(() => services.checkpointer.stop())
   t.teardown(() => services.commitWatch.stop())
   const app = await buildApp({ config, services, log })
   t.teardown(() => app.close())

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
+import { insertCheckpoints } from '../../checkpoints/queries.ts'
 import type { Head } from '../../commits/rows.ts'
 import type { Db, Pool, Tx } from '../../database/connect.ts'
 import { createRowSender, withCopySession } from '../../database/copy-in.ts'
@@ -142,6 +143,7 @@ async function takeOver(tx: Tx, table: ReadTable): Promise<ImportedTable> {
   await refuseTaken(tx, name, location)
   await insertTable(tx, await headOf(tx, taken.tableId, { ...table, times }), location)
   await insertMirror(tx, taken.tableId, history.newest)
+  await insertCheckpoints(tx, { tableId: taken.tableId, publishedVersion: history.newest })
   const row = await getTable(tx, taken.tableId)
   const [first] = history.base
   return {

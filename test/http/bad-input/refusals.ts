@@ -4,6 +4,7 @@ import { sql } from 'kysely'
 import type { Test } from 'tap'
 import { type ProblemCode, problems } from '../../../src/problems.ts'
 import type { CallOptions, TestAnswer } from '../../support/api.ts'
+import { isOfCommits } from '../../support/log-names.ts'
 import type { TestServer } from '../../support/server.ts'
 
 /** A request that must be refused, and how. */
@@ -60,5 +61,5 @@ export async function takeStock(server: TestServer): Promise<unknown> {
       (select count(*) from idempotency_keys) as keys`.execute(server.db)
   const found = await readdir(server.dataDir, { recursive: true, withFileTypes: true })
   const paths = found.map(({ parentPath, name }) => join(parentPath, name))
-  return { ...rows[0], paths: paths.sort() }
+  return { ...rows[0], paths: paths.filter(isOfCommits).sort() }
 }

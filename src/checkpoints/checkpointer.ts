@@ -1,0 +1,148 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Problem } from '../problems.ts'
+import { cleanUpLog } from './clean-up-log.ts'
+import {
+  claimCheckpoint,
+  listDueCheckpoints,
+  recordCheckpoint,
+  recordCheckpointFailures,
+  renewClaim,
+} from './queries.ts'
+import { type Checkpoint, type CheckpointContext, writeCheckpoint } from './write-checkpoint.ts'
+import { writeChecksums } from './write-checksums.ts'
+
+/** Follows what is published: writes checksums and the checkpoints that are due, one at a time, and cleans up logs. */
+export interface Checkpointer {
+  /** Begins to look for what there is to do. */
+  start: () => void
+  /**
+   * Writes the checkpoint of a published version once no other is under way here. Throws `overloaded` when too many
+   * wait, or another server is at the table.
+   */
+  write: (at: TableVersion) => Promise<Checkpoint>
+  /** Gives up the checkpoint under way, and begins nothing more. */
+  stop: () => Promise<void>
+}
+
+export interface CheckpointerOptions extends CheckpointContext {
+  pollMs: number
+  onCheckpoint: (outcome: { seconds: number; isWritten: boolean }) => void
+  onCleanUp: (files: number) => void
+  onChecksums: (versions: number) => void
+  log: { warn: (facts: object, message: string) => void }
+}
+
+interface TableVersion {
+  tableId: string
+  version: number
+}
+
+/** A claim that is not renewed for so long is another's to take: its server has died. */
+const claimMs = 60_000
+/** So many checkpoints wait here at most. */
+const waitingMax = 16
+const dueMax = 100
+
+export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
+  const { db, storage, log } = options
+  const stopping = new AbortController()
+  const { signal } = stopping
+  let waiting = 0
+  let last: Promise<unknown> = Promise.resolve()
+  let loops: Promise<void>[] = []
+  const swept = new Set<string>()
+
+  /** Runs work when all that was asked for before has ended. */
+  function inLine<Result>(work: () => Promise<Result>): Promise<Result> {
+    waiting += 1
+    const end = last.then(work).finally(() => {
+      waiting -= 1
+    })
+    last = end.catch(() => {})
+    return end
+  }
+
+  async function writeClaimed(at: TableVersion): Promise<Checkpoint> {
+    const began = performance.now()
+    const { tableId } = at
+    const beat = () => renewClaim(db, { tableId, forMs: claimMs }).catch(() => {})
+    const heart = setInterval(beat, claimMs / 4)
+    let checkpoint: Checkpoint | undefined
+    try {
+      checkpoint = await writeCheckpoint(options, { ...at, signal })
+      await recordCheckpoint(db, at)
+      await cleanUp(at)
+      return checkpoint
+    } finally {
+      clearInterval(heart)
+      const seconds = (performance.now() - began) / 1000
+      options.onCheckpoint({ seconds, isWritten: checkpoint !== undefined })
+      await renewClaim(db, { tableId, forMs: 0 })
+    }
+  }
+
+  /** What is not removed now is removed after another checkpoint. */
+  async function cleanUp(at: TableVersion): Promise<void> {
+    try {
+      options.onCleanUp(await cleanUpLog(options, at))
+    } catch (err) {
+      log.warn({ ...at, err }, 'a log could not be cleaned up')
+    }
+  }
+
+  /** What fails is tried again later, and is in nobody's way. */
+  async function writeDue(at: TableVersion): Promise<void> {
+    const claim = { tableId: at.tableId, newestMax: at.version - 1, forMs: claimMs }
+    try {
+      if (await claimCheckpoint(db, claim)) await writeClaimed(at)
+    } catch (err) {
+      if (signal.aborted) return
+      log.warn({ ...at, err }, 'a checkpoint could not be written')
+      const error = err instanceof Error ? err.message : String(err)
+      await recordCheckpointFailures(db, [{ tableId: at.tableId, error }])
+    }
+  }
+
+  async function writeAllDue(): Promise<void> {
+    const due = await listDueCheckpoints(db, dueMax)
+    for (const { tableId, dueVersion: version } of due) {
+      if (!signal.aborted) await inLine(() => writeDue({ tableId, version }))
+    }
+  }
+
+  async function writeAllChecksums(): Promise<void> {
+    for (let versions = -1; versions !== 0 && !signal.aborted; ) {
+      versions = await writeChecksums(db, { storage, swept })
+      options.onChecksums(versions)
+    }
+  }
+
+  async function repeat(work: () => Promise<void>): Promise<void> {
+    while (!signal.aborted) {
+      await work().catch((err) => log.warn({ err }, 'the database could not be asked for work'))
+      await sleep(options.pollMs, undefined, { signal }).catch(() => {})
+    }
+  }
+
+  return {
+    start() {
+      loops = [repeat(writeAllChecksums), repeat(writeAllDue)]
+    },
+    async write(at) {
+      if (waiting >= waitingMax) throw busy(`${waitingMax} checkpoints wait to be written here.`)
+      const claim = { tableId: at.tableId, newestMax: at.version, forMs: claimMs }
+      return inLine(async () => {
+        if (!(await claimCheckpoint(db, claim))) throw busy('A checkpoint is being written.')
+        return writeClaimed(at)
+      })
+    },
+    async stop() {
+      stopping.abort()
+      await Promise.all([...loops, last])
+    },
+  }
+}
+
+function busy(detail: string): Problem {
+  return new Problem('overloaded', detail, { headers: { 'retry-after': '5' } })
+}

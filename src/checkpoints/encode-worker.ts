@@ -1,0 +1,25 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import type { EncoderAnswer, EncoderRequest } from './encoder.ts'
+import { openParquetEncoding } from './parquet-encoding.ts'
+
+// Encodes a file of a checkpoint, so that the thread that answers requests need not.
+
+const encoding = openParquetEncoding(workerData)
+const decoder = new TextDecoder()
+let rest = ''
+
+function answer(message: EncoderAnswer): void {
+  parentPort?.postMessage(message)
+}
+
+parentPort?.on('message', (request: EncoderRequest) => {
+  if (request.kind === 'lines') {
+    const lines = (rest + decoder.decode(request.bytes, { stream: true })).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) encoding.add(line)
+    answer({ kind: 'taken', bytes: encoding.take() })
+  } else {
+    const bytes = encoding.finish()
+    answer({ kind: 'finished', bytes, counts: encoding.counts() })
+  }
+})

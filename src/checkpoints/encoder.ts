@@ -1,0 +1,58 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import type { EncodedCounts, EncodingOptions } from './parquet-encoding.ts'
+
+/** What the thread is asked: one at a time, each answered before the next. */
+export type EncoderRequest = { kind: 'lines'; bytes: Uint8Array } | { kind: 'finish' }
+
+export type EncoderAnswer =
+  | { kind: 'taken'; bytes: Uint8Array | undefined }
+  | { kind: 'finished'; bytes: Uint8Array; counts: EncodedCounts }
+
+/** Encodes a file of a checkpoint in a thread of its own. Disposing ends the thread. */
+export interface Encoder extends AsyncDisposable {
+  /** Takes lines, whole or in pieces, each ended by a line feed. Throws for an action that the file cannot hold. */
+  write: (bytes: Uint8Array) => Promise<void>
+  /** Ends the file: no lines will come. */
+  finish: () => Promise<EncodedCounts>
+}
+
+/** What the thread may take beside the buffers of what it encodes. */
+const memoryMax = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 32 }
+
+/** `output` gets the bytes of the file in their order. */
+export function startEncoder(
+  options: EncodingOptions,
+  output: (bytes: Uint8Array) => Promise<void>,
+): Encoder {
+  const worker = new Worker(new URL('./encode-worker.ts', import.meta.url), {
+    workerData: options,
+    resourceLimits: memoryMax,
+  })
+  const failed = once(worker, 'error').then(([error]) => Promise.reject(error))
+  // Who waits for an answer is told; else nobody need be.
+  failed.catch(() => {})
+
+  async function ask(request: EncoderRequest): Promise<EncoderAnswer> {
+    const answered = once(worker, 'message')
+    worker.postMessage(request)
+    const [answer] = await Promise.race([answered, failed])
+    return answer
+  }
+
+  return {
+    async write(bytes) {
+      const answer = await ask({ kind: 'lines', bytes })
+      if (answer.bytes !== undefined) await output(answer.bytes)
+    },
+    async finish() {
+      const answer = await ask({ kind: 'finish' })
+      if (answer.kind !== 'finished') throw new Error('the last answer is the end of the file')
+      await output(answer.bytes)
+      return answer.counts
+    },
+    async [Symbol.asyncDispose]() {
+      await worker.terminate()
+    },
+  }
+}

@@ -1,0 +1,121 @@
+import type { Db } from '../database/connect.ts'
+import { inTransaction } from '../database/transaction.ts'
+import { checkpointInterval } from '../delta/checkpoints/settings.ts'
+import { checksumFileName, deltaLogOf, parseLogFileName } from '../delta/log-files.ts'
+import type { Folder, Storage } from '../storage/storage.ts'
+import {
+  type FollowedTable,
+  type FollowedTo,
+  type KeyedAction,
+  listHolding,
+  listKeyedActions,
+  listVersions,
+  lockFollowed,
+  recordFollowed,
+  type VersionRow,
+} from './checksum-queries.ts'
+import { ChecksumState, heldKeysMax } from './checksum-state.ts'
+import { recordCheckpointFailures } from './queries.ts'
+import { dueVersion } from './rules.ts'
+
+/** What is done in one go: tables, and versions of all of them. */
+const roundMax = { tablesMax: 100, versionsMax: 500 }
+/** Files of one table that are written at the same time. */
+const filesAtOnce = 32
+
+/** A table with all that is to be looked at. */
+interface Share {
+  table: FollowedTable
+  /** Tables in whose logs nothing is left of writers that were stopped halfway. */
+  swept: Set<string>
+  versions: readonly VersionRow[]
+  changes: ReadonlyMap<number, readonly KeyedAction[]>
+  holding: readonly KeyedAction[]
+}
+
+/**
+ * Writes checksums beside commits that were published, and notes of which versions a checkpoint is due. What fails at
+ * one table is no other's. Answers how many versions were looked at. `swept` remembers tables from call to call.
+ */
+export function writeChecksums(
+  db: Db,
+  { storage, swept }: { storage: Storage; swept: Set<string> },
+): Promise<number> {
+  return inTransaction(db, async (tx) => {
+    const tables = await lockFollowed(tx, roundMax)
+    if (tables.length === 0) return 0
+    const byTable = <Row extends { tableId: string }>(rows: readonly Row[]) =>
+      Map.groupBy(rows, ({ tableId }) => tableId)
+    const versions = byTable(await listVersions(tx, tables))
+    const changes = byTable(await listKeyedActions(tx, tables))
+    const holding = byTable(await listHolding(tx, tables, heldKeysMax))
+    const ends = await Promise.allSettled(
+      tables.map((table) => {
+        const { tableId } = table
+        return writeOfTable(storage, {
+          table,
+          swept,
+          versions: versions.get(tableId) ?? [],
+          changes: Map.groupBy(changes.get(tableId) ?? [], ({ version }) => version),
+          holding: holding.get(tableId) ?? [],
+        })
+      }),
+    )
+    const done = ends.flatMap((end) => (end.status === 'fulfilled' ? end.value : []))
+    await recordFollowed(tx, done)
+    await recordCheckpointFailures(
+      tx,
+      ends.flatMap((end, index) => toFailure(end, tables[index])),
+    )
+    return done.reduce((sum, { tableId }) => sum + (versions.get(tableId)?.length ?? 0), 0)
+  })
+}
+
+async function writeOfTable(storage: Storage, share: Share): Promise<FollowedTo> {
+  const { table, swept, versions, changes, holding } = share
+  const { tableId, to } = table
+  const state = new ChecksumState(holding)
+  const texts = versions.map((row) => ({
+    name: checksumFileName(row.version),
+    text: state.next(row, changes.get(row.version) ?? []),
+  }))
+  const folder = await storage.open(deltaLogOf(table.location))
+  if (!swept.has(tableId)) await folder.sweep(isChecksum)
+  swept.add(tableId)
+  for (let at = 0; at < texts.length; at += filesAtOnce) {
+    const some = texts.slice(at, at + filesAtOnce)
+    await Promise.all(some.map(({ name, text }) => text !== undefined && put(folder, name, text)))
+  }
+  await folder.sync()
+  const { metaData } = JSON.parse(state.metaData())
+  return {
+    tableId,
+    version: to,
+    dueVersion: dueVersion(to, checkpointInterval(metaData.configuration)),
+  }
+}
+
+function isChecksum(name: string): boolean {
+  return parseLogFileName(name)?.kind === 'checksum'
+}
+
+/** Who finds another checksum there lets it stand: it is as optional as ours, and is never written twice. */
+async function put(folder: Folder, name: string, text: string): Promise<void> {
+  const file = await folder.begin(name)
+  try {
+    await file.append(text)
+    await file.seal()
+    await file.putIfAbsent()
+  } finally {
+    await file.discard()
+  }
+}
+
+function toFailure(
+  end: PromiseSettledResult<FollowedTo>,
+  table: FollowedTable | undefined,
+): { tableId: string; error: string }[] {
+  if (end.status === 'fulfilled' || table === undefined) return []
+  const error = end.reason instanceof Error ? end.reason.message : String(end.reason)
+  return [{ tableId: table.tableId, error }]
+}
