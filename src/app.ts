@@ -20,7 +20,7 @@ import { installEventStreams } from './http/server-sent-events.ts'
 import { installStrictQueries, strictSchemas } from './http/validation.ts'
 import { maintenanceRoutes } from './maintenance/routes.ts'
 import type { MaintenanceContext } from './maintenance/start-operation.ts'
-import type { RetryContext } from './mirror/retry-mirror.ts'
+import type { AdoptContext } from './mirror/adopt-commits.ts'
 import { mirrorRoutes } from './mirror/routes.ts'
 import { type ScanRoutesContext, scanRoutes } from './scans/routes.ts'
 import { type SnapshotRoutesContext, snapshotRoutes } from './snapshots/routes.ts'
@@ -37,7 +37,7 @@ export interface Services
     CommitRoutesContext,
     WatchRoutesContext,
     MaintenanceContext,
-    RetryContext,
+    AdoptContext,
     ScanRoutesContext,
     SnapshotRoutesContext {
   checks: Checks

@@ -127,6 +127,11 @@ export const problems = {
     title: 'Too much has happened since the version read',
     remedy: 'Read the table at `currentVersion` and decide again.',
   },
+  'not-adoptable': {
+    status: 409,
+    title: 'What others wrote to the log cannot be taken in',
+    remedy: 'Do as `detail` says: `ours` are versions committed here, `theirs` files in the log.',
+  },
   'idempotency-in-progress': {
     status: 409,
     title: 'The first request with this Idempotency-Key is still running',

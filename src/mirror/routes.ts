@@ -18,14 +18,15 @@ import { getTable } from '../tables/get-table.ts'
 import type { TableRow } from '../tables/queries.ts'
 import { tableIdPattern } from '../tables/rules.ts'
 import { TableParams } from '../tables/schema.ts'
+import { type AdoptContext, adoptCommits } from './adopt-commits.ts'
 import { listMirrors, type TableMirror } from './queries.ts'
-import { type RetryContext, retryMirror } from './retry-mirror.ts'
+import { retryMirror } from './retry-mirror.ts'
 import { mirrorState } from './rules.ts'
 import { MirrorFilter, MirrorState, RetryQuery, TableMirrorList } from './schema.ts'
 import { setMirrorPaused } from './set-paused.ts'
 
 /** `/tables/:id/mirror` and `/mirror`: how far commits are published, and what to do about it. */
-export const mirrorRoutes: FastifyPluginAsyncTypebox<RetryContext> = async (app, context) => {
+export const mirrorRoutes: FastifyPluginAsyncTypebox<AdoptContext> = async (app, context) => {
   const { db } = context
 
   app.get(
@@ -103,15 +104,17 @@ export const mirrorRoutes: FastifyPluginAsyncTypebox<RetryContext> = async (app,
         tags: ['mirror'],
         summary: 'Try at once to publish a table',
         description:
-          'Forgets what failed before, a fork too, and publishes in the background, unless the mirror is paused. Where everything is published it looks for commits of others behind the newest version.',
+          'Forgets what failed before, a fork too, and publishes in the background, unless the mirror is paused. Where everything is published it looks for commits of others behind the newest version. With `policy=adopt` these become versions of the table, read as `POST /tables/import` reads a log; refused when a version of that number was committed here. Nothing in the folder is overwritten or removed either way.',
         headers: IdempotencyHeaders,
         params: TableParams,
         querystring: RetryQuery,
-        response: changeResponses,
+        response: retryResponses,
       },
     },
-    async (request, reply) =>
-      sendOutcome(reply, await retryMirror(context, request.params.id, asked(request))),
+    async (request, reply) => {
+      const retry = request.query.policy === 'adopt' ? adoptCommits : retryMirror
+      return sendOutcome(reply, await retry(context, request.params.id, asked(request)))
+    },
   )
 }
 
@@ -130,16 +133,28 @@ const resume = {
   description: 'A mirror that is not paused stays as it is.',
 }
 
-const changeResponses = {
-  200: writeResponse('The mirror, as it is now.', MirrorState),
+const changed = { 200: writeResponse('The mirror, as it is now.', MirrorState) }
+
+const changeRefusals = [
+  'table-not-found',
+  'invalid-idempotency-key',
+  'idempotency-in-progress',
+  'idempotency-key-reused',
+  'unsupported-media-type',
+  'invalid-json',
+  'body-too-large',
+] as const
+
+const changeResponses = { ...changed, ...refusals(...changeRefusals) }
+
+const retryResponses = {
+  ...changed,
   ...refusals(
-    'table-not-found',
-    'invalid-idempotency-key',
-    'idempotency-in-progress',
-    'idempotency-key-reused',
-    'unsupported-media-type',
-    'invalid-json',
-    'body-too-large',
+    ...changeRefusals,
+    'table-dropped',
+    'not-adoptable',
+    'location-not-allowed',
+    'delta-log-invalid',
   ),
 }
 

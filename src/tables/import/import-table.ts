@@ -1,41 +1,30 @@
 import { randomUUID } from 'node:crypto'
-import { sql } from 'kysely'
 import { insertCheckpoints } from '../../checkpoints/queries.ts'
 import type { Head } from '../../commits/rows.ts'
 import type { Db, Pool, Tx } from '../../database/connect.ts'
-import { createRowSender, withCopySession } from '../../database/copy-in.ts'
-import { isOutOfRange } from '../../database/sqlstate.ts'
+import { withCopySession } from '../../database/copy-in.ts'
 import { risingTimes } from '../../delta/commit-times.ts'
-import { commitFileName, deltaLogOf } from '../../delta/log-files.ts'
+import { deltaLogOf } from '../../delta/log-files.ts'
 import type { LogHistory } from '../../delta/log-history.ts'
 import { metadataOfLine } from '../../delta/table-state.ts'
-import { quoted } from '../../delta/text.ts'
-import { invalidLog } from '../../delta-log/invalid-log.ts'
-import { fileInTable, findHistory } from '../../delta-log/log-folder.ts'
+import { findHistory } from '../../delta-log/log-folder.ts'
 import { applyOnce } from '../../idempotency/apply-once.ts'
 import type { WriteOutcome } from '../../idempotency/rules.ts'
 import { insertMirror } from '../../mirror/queries.ts'
-import { Problem } from '../../problems.ts'
 import type { Storage } from '../../storage/storage.ts'
 import { type Asked, refuseTakenLocation, refuseTakenName } from '../create-table.ts'
 import { getTable } from '../get-table.ts'
 import { insertTable, lockCatalog, type TableRow } from '../queries.ts'
-import { logColumns } from './log-rows.ts'
 import {
-  type Ambiguity,
   countKeys,
-  createStageTable,
-  findDoubleFile,
-  findRepeatedAction,
-  findRepeatedFile,
   followFiles,
   getImportedTotals,
   insertImportedActions,
   insertImportedCommits,
   insertImportedFiles,
-  stageTable,
 } from './queries.ts'
-import { type ReadHistory, type ReadProgress, readHistory } from './read-history.ts'
+import type { ReadHistory, ReadProgress } from './read-history.ts'
+import { refuseAmbiguity, refuseSums, stageHistory, untilRefused } from './stage-history.ts'
 
 /** What the import of tables needs. */
 export interface ImportContext {
@@ -75,7 +64,7 @@ export async function importTable(
   request: { name: string; location: string; onProgress?: (progress: ReadProgress) => void },
   { idempotent, answer }: Asked<ImportedTable>,
 ): Promise<WriteOutcome> {
-  const { name, onProgress = () => {} } = request
+  const { name, onProgress } = request
   return withCopySession(stagePool, (session) =>
     applyOnce(session.db, {
       request: idempotent,
@@ -86,35 +75,13 @@ export async function importTable(
         await refuseTaken(tx, name, location)
         const folder = await storage.open(deltaLogOf(location))
         const history = await findHistory(folder)
-        const copy = (rows: Buffer) => session.copyIn(`${stageTable} (${logColumns})`, rows)
-        const sender = createRowSender(copy, sentMax)
         return untilRefused(tx, async () => {
-          await createStageTable(tx)
-          const { write } = sender
-          const read = await readHistory({ folder, history, write, onProgress }).finally(
-            sender.idle,
-          )
-          await sender.flush()
+          const read = await stageHistory(tx, session, { folder, history, onProgress })
           return takeOver(tx, { name, location, history, read })
         })
       },
     }),
   )
-}
-
-/** Bytes that are sent at once. */
-const sentMax = 1024 * 1024
-
-/** A refusal leaves nothing behind, whenever it comes. */
-async function untilRefused<Result>(tx: Tx, work: () => Promise<Result>): Promise<Result> {
-  await sql`savepoint import`.execute(tx)
-  try {
-    return await work()
-  } catch (error) {
-    // Where the connection is lost, so is the transaction.
-    await sql`rollback to savepoint import`.execute(tx).catch(() => {})
-    throw error
-  }
 }
 
 async function refuseTaken(tx: Tx, name: string, location: string): Promise<void> {
@@ -180,44 +147,4 @@ async function headOf(
     commitsFrom: history.commitsFrom,
     droppedAt: null,
   }
-}
-
-/** Readers of Delta logs would not agree on what such a table holds. */
-async function refuseAmbiguity(tx: Tx, history: LogHistory): Promise<void> {
-  const repeated = await findRepeatedFile(tx)
-  if (repeated !== undefined) {
-    const message = `the file ${quoted(repeated.key)} is added or removed twice in one version, and it is left open what counts`
-    throw invalidLog({ ...placeOf(repeated, history), message })
-  }
-  const double = await findDoubleFile(tx)
-  if (double !== undefined) {
-    const message = `the file ${quoted(double.key)} is added while it is in the table with another deletion vector`
-    throw invalidLog({ ...placeOf(double, history), message })
-  }
-  const action = await findRepeatedAction(tx)
-  if (action !== undefined) {
-    const message = `the version has two ${action.kind} actions that say different things, and it is left open which counts`
-    throw invalidLog({ ...placeOf(action, history), message })
-  }
-}
-
-/** Where an action was read. Those of the base have lost their place. */
-function placeOf({ version, position }: Ambiguity, { commitsFrom, base }: LogHistory) {
-  if (version < commitsFrom) {
-    return { file: fileInTable(base.at(-1)?.files[0]?.name ?? '') }
-  }
-  // Empty lines, which nobody writes, aside.
-  return {
-    file: fileInTable(commitFileName(version)),
-    line: (position < 0 ? -1 - position : position) + 1,
-  }
-}
-
-function refuseSums(error: unknown): never {
-  if (!isOutOfRange(error)) throw error
-  throw new Problem(
-    'delta-log-invalid',
-    'The sizes or numbers of records of the files add up to more than a long can hold.',
-    { cause: error },
-  )
 }

@@ -6,7 +6,7 @@ import type { LogPlace } from './log-rows.ts'
 /** The table of a session that holds the actions of a log while it is taken over. */
 export const stageTable = 'imported'
 /** The lives of the files in it, and the removes of files that were not there. */
-const lives = 'imported_lives'
+export const lives = 'imported_lives'
 
 /** Makes the table, which goes with the transaction. What is sorted here is large, and sorted once. */
 export async function createStageTable(tx: Tx): Promise<void> {
@@ -94,16 +94,22 @@ export async function findRepeatedAction(
   return rows[0]
 }
 
-const replacing = sql`('protocol', 'metaData', 'txn', 'domainMetadata')`
+/** Kinds of actions of which a later one replaces an earlier one. */
+export const replacing = sql`('protocol', 'metaData', 'txn', 'domainMetadata')`
 
 /** A history that is taken over: its table, and the oldest version with a snapshot. What came before is of `from` - 1. */
 export interface TakenHistory {
   tableId: string
   from: number
+  /** What version `from` - 1 comes to, where the history continues a table; its files have been staged as well. */
+  before?: FileSums
 }
 
 /** The files of the stage become those of the table. */
-export async function insertImportedFiles(tx: Tx, { tableId, from }: TakenHistory): Promise<void> {
+export async function insertImportedFiles(
+  tx: Tx,
+  { tableId, from, before }: TakenHistory,
+): Promise<void> {
   await sql`
     insert into files (table_id, added_version, added_position, removed_version, removed_position,
       path, deletion_vector_id, size, num_records, add, remove)
@@ -115,7 +121,8 @@ export async function insertImportedFiles(tx: Tx, { tableId, from }: TakenHistor
       case when l.kind = 'remove' then own.line when l.end_kind = 'remove' then ended.line end
     from (
       select * from ${sql.table(lives)}
-      where end_version is null or end_version >= ${from} or (kind = 'remove' and version >= ${from})
+      where version >= ${before === undefined ? 0 : from}
+        and (end_version is null or end_version >= ${from} or (kind = 'remove' and version >= ${from}))
       order by version, position
     ) l
     join ${sql.table(stageTable)} own on own.ctid = l.place
@@ -152,9 +159,10 @@ export async function insertImportedActions(
 /** The commits of the stage become those of the table; `times` are those of its versions from `from` on. */
 export async function insertImportedCommits(
   tx: Tx,
-  { tableId, from }: TakenHistory,
+  { tableId, from, before }: TakenHistory,
   times: readonly number[],
 ): Promise<void> {
+  const { numFiles, sizeInBytes, numRecords, numFilesWithoutRecords } = before ?? noFiles
   await sql`
     insert into commits (table_id, version, in_commit_timestamp, committed_at, operation,
       num_added_files, num_removed_files, num_added_bytes, num_removed_bytes,
@@ -175,7 +183,8 @@ export async function insertImportedCommits(
         sum(sign) filter (where num_records is null) as without_records
       from (
         select greatest(version, ${from}) as version, 1 as sign, size, num_records
-        from ${sql.table(lives)} where kind = 'add'
+        from ${sql.table(lives)}
+        where kind = 'add' and version >= ${before === undefined ? 0 : from}
         union all
         select greatest(end_version, ${from}), -1, size, num_records
         from ${sql.table(lives)} where kind = 'add' and end_version is not null
@@ -189,9 +198,10 @@ export async function insertImportedCommits(
       coalesce(info.operation, ${unknownOperation}),
       coalesce(added.files, 0), coalesce(removed.files, 0), coalesce(added.bytes, 0),
       coalesce(ended.bytes, 0),
-      sum(coalesce(changed.files, 0)) over so_far, sum(coalesce(changed.bytes, 0)) over so_far,
-      sum(coalesce(changed.records, 0)) over so_far,
-      sum(coalesce(changed.without_records, 0)) over so_far,
+      ${numFiles} + sum(coalesce(changed.files, 0)) over so_far,
+      ${sizeInBytes} + sum(coalesce(changed.bytes, 0)) over so_far,
+      ${numRecords} + sum(coalesce(changed.records, 0)) over so_far,
+      ${numFilesWithoutRecords} + sum(coalesce(changed.without_records, 0)) over so_far,
       info.line, info.position
     from (
       select ${from} + number - 1 as version, time
@@ -202,6 +212,8 @@ export async function insertImportedCommits(
     left join info using (version)
     window so_far as (order by v.version)`.execute(tx)
 }
+
+const noFiles: FileSums = { numFiles: 0, sizeInBytes: 0, numRecords: 0, numFilesWithoutRecords: 0 }
 
 /** What a commit did whose writer does not say. */
 const unknownOperation = 'UNKNOWN'

@@ -15,10 +15,7 @@ import type { Folder } from '../../storage/storage.ts'
 import { logRows } from './log-rows.ts'
 
 /** What a history comes to, besides its actions. */
-export interface ReadHistory {
-  protocol: ActionOf<'protocol'>
-  metadata: ActionOf<'metaData'>
-  rowIdHighWaterMark: Long | null
+export interface ReadHistory extends InForce {
   /** One for each version from that of the oldest snapshot on. */
   times: VersionTime[]
   actions: number
@@ -36,7 +33,16 @@ export interface ReadOptions {
   history: LogHistory
   /** Takes rows as `logRows` makes them. */
   write: (rows: string) => Promise<void>
-  onProgress: (progress: ReadProgress) => void
+  onProgress?: ((progress: ReadProgress) => void) | undefined
+  /** What is in force before the history, where that continues a table. */
+  before?: InForce
+}
+
+/** What is in force on a version. */
+export interface InForce {
+  protocol: ActionOf<'protocol'>
+  metadata: ActionOf<'metaData'>
+  rowIdHighWaterMark: Long | null
 }
 
 /** What is in force while a log is read. */
@@ -54,9 +60,9 @@ interface State {
  * `delta-log-invalid`.
  */
 export async function readHistory(options: ReadOptions): Promise<ReadHistory> {
-  const { folder, history, write, onProgress } = options
+  const { folder, history, write, onProgress = () => {}, before } = options
   const { base, commits, from, commitsFrom } = history
-  const state: State = { rowIdHighWaterMark: null, actions: 0 }
+  const state: State = { rowIdHighWaterMark: null, ...before, actions: 0 }
   const files = [...base.flatMap((source) => source.files), ...commits]
   const bytesTotal = files.reduce((sum, { size }) => sum + size, 0)
   let bytes = 0
