@@ -221,9 +221,9 @@ export const commitRoutes: FastifyPluginAsyncTypebox<CommitRoutesContext> = asyn
     },
     async (request, reply) => {
       const table = await getTable(db, request.params.id)
-      const commit = await getCommit(db, table, { version: request.params.version })
-      const { version } = commit
+      const { version } = request.params
       refuseUnknownCommit(table, version)
+      const commit = await getCommit(db, table, { version })
       const rangeBehind = (position: number | undefined) => ({
         tableId: table.id,
         after: position === undefined ? beforeVersion(version) : { version, position },

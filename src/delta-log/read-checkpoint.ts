@@ -1,13 +1,85 @@
+import { setImmediate } from 'node:timers/promises'
+import { sidecarFolder } from '../delta/log-files.ts'
+import { readLogLine } from '../delta/log-line.ts'
+import { Problem } from '../problems.ts'
 import type { Folder } from '../storage/storage.ts'
+import { rowsToLines } from './checkpoint-json.ts'
 import { invalidLog } from './invalid-log.ts'
 import { fileInTable } from './log-folder.ts'
-import type { PlacedAction } from './read-commits.ts'
+import { openParquet, type ParquetRows } from './parquet-rows.ts'
+import { type PlacedAction, readCommits } from './read-commits.ts'
 
-/** The actions of a checkpoint, some at a time. */
+/** Rows that are read without a pause for other work. */
+const sliceMax = 500
+
+/**
+ * The actions of a file of a checkpoint, Parquet or JSON, and of the files that it refers to, some at a time. Throws
+ * `delta-log-invalid`.
+ */
 export async function* readCheckpoint(
-  _folder: Folder,
+  folder: Folder,
   name: string,
 ): AsyncGenerator<PlacedAction[]> {
-  yield []
-  throw invalidLog({ file: fileInTable(name), message: 'checkpoints cannot be read yet' })
+  const read = name.endsWith('.json') ? readCommits : readParquet
+  const sidecars: string[] = []
+  for await (const actions of read(folder, name)) {
+    yield actions.filter(({ action }) => {
+      if (action.kind !== 'other') return true
+      if (action.name === 'sidecar') sidecars.push(sidecarOf(name, action.body))
+      // What else stands in a checkpoint is about the checkpoint.
+      return false
+    })
+  }
+  for (const sidecar of sidecars) yield* readParquet(folder, sidecar)
+}
+
+/** The file of a sidecar action (PROTOCOL.md, "Sidecar File Information"): all of them lie in one folder. */
+function sidecarOf(checkpoint: string, body: unknown): string {
+  const { path } = (body ?? {}) as { path?: unknown }
+  const [file] = typeof path === 'string' ? path.split('/').slice(-1) : []
+  if (file) return `${sidecarFolder}/${decodeURIComponent(file)}`
+  throw invalidLog({ file: fileInTable(checkpoint), message: 'a sidecar action has no path' })
+}
+
+async function* readParquet(folder: Folder, name: string): AsyncGenerator<PlacedAction[]> {
+  const file = fileInTable(name)
+  try {
+    const size = await folder.size(name)
+    if (size === undefined) throw invalidLog({ file, message: 'the file is missing' })
+    const parquet = await openParquet(folder, name, size)
+    const toLine = rowsToLines(parquet.schema)
+    let number = 0
+    for await (const rows of parquet.rows(leftOut(parquet))) {
+      for (let at = 0; at < rows.length; at += sliceMax) {
+        yield rows.slice(at, at + sliceMax).flatMap((row) => {
+          number += 1
+          const line = toLine(row)
+          return line === undefined ? [] : placeLine(line, { file, number })
+        })
+        await setImmediate()
+      }
+    }
+  } catch (error) {
+    if (error instanceof Problem) throw error
+    const reason = error instanceof Error ? error.message : String(error)
+    throw invalidLog({ file, message: `the checkpoint cannot be read: ${reason}` }, error)
+  }
+}
+
+function placeLine(text: string, place: { file: string; number: number }): PlacedAction {
+  const read = readLogLine(text)
+  if (read.fault !== undefined) {
+    throw invalidLog({ file: place.file, line: place.number, message: read.fault })
+  }
+  return { ...read.logged, position: place.number - 1, number: place.number }
+}
+
+/** What need not be read: values in a second form, statistics only where every add has them in the first one. */
+function leftOut({ isWhole }: ParquetRows): string[] {
+  const left = [
+    'add.partitionValues_parsed',
+    'remove.partitionValues_parsed',
+    'remove.stats_parsed',
+  ]
+  return isWhole('add.stats', 'add.path') ? [...left, 'add.stats_parsed'] : left
 }

@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { parquetReadObjects } from 'hyparquet'
 
 // biome-ignore lint/suspicious/noExplicitAny: a log holds actions of every shape
 type Any = any
@@ -83,4 +84,33 @@ export async function findTables(root: string): Promise<string[]> {
     }),
   )
   return found.flat().sort()
+}
+
+/** A value without what is null, members in the order of their names; numbers as numbers, whatever their size. */
+export function normal(value: Any): Any {
+  if (typeof value === 'bigint') return Number(value)
+  if (Array.isArray(value)) return value.map(normal)
+  if (value instanceof Map) return normal(Object.fromEntries(value))
+  if (typeof value !== 'object' || value === null) return value
+  const members = Object.entries(value).filter(([, one]) => one !== null && one !== undefined)
+  return Object.fromEntries(members.map(([name, one]) => [name, normal(one)]).sort())
+}
+
+/** The state that a checkpoint in one Parquet file holds. Statistics are taken as JSON where they are there as such. */
+export async function readBase(log: string, name: string): Promise<ModelState> {
+  const bytes = await readFile(join(log, name))
+  const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length)
+  const rows = await parquetReadObjects({ file: file as ArrayBuffer })
+  const state = emptyState()
+  const actions = rows.map((row) => normal(row))
+  for (const { add } of actions) {
+    if (!add) continue
+    delete add.stats_parsed
+    delete add.partitionValues_parsed
+  }
+  apply(
+    state,
+    actions.filter(({ remove }) => !remove),
+  )
+  return state
 }
