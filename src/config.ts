@@ -1,6 +1,7 @@
 import { isAbsolute, resolve } from 'node:path'
 import Type, { type Static, type TObject } from 'typebox'
 import Value from 'typebox/value'
+import { isS3Location, parseS3Location } from './storage/s3-location.ts'
 
 const integerUpTo = (maximum: number) => (fallback: number, description: string) =>
   Type.Integer({ minimum: 1, maximum, default: fallback, description })
@@ -23,6 +24,8 @@ export const ConfigSchema = Type.Object({
   DATABASE_URL: Type.Optional(
     Type.String({
       pattern: '^postgres(ql)?://',
+      mustBe:
+        'a URL like postgres://user:password@host:5432/database, with / ? # @ % in the password percent-encoded',
       description: 'PostgreSQL to use. Without it an embedded PostgreSQL runs in DATA_DIR.',
     }),
   ),
@@ -43,9 +46,33 @@ export const ConfigSchema = Type.Object({
     Type.String({
       minLength: 1,
       description:
-        'Absolute folders, separated by ":", that tables may lie in. Default: DATA_DIR/tables.',
+        'What tables may lie in, separated by ":": absolute folders, s3://bucket/prefix. Default: DATA_DIR/tables.',
     }),
   ),
+  S3_ENDPOINT: Type.Optional(
+    Type.String({
+      pattern: '^https?://[^/?#@]+/?$',
+      mustBe: 'a URL like https://s3.example.com:9000, without credentials, path or query',
+      description: "URL of an S3 endpoint other than Amazon's.",
+    }),
+  ),
+  S3_REGION: Type.Optional(
+    Type.String({
+      pattern: '^[\\w-]+$',
+      mustBe: 'the name of a region, such as us-east-1',
+      description: 'Region of the buckets. Default: AWS_REGION, or that of the AWS profile.',
+    }),
+  ),
+  S3_FORCE_PATH_STYLE: Type.Optional(
+    Type.Enum(['true', 'false'], {
+      type: 'string',
+      description:
+        'Whether buckets stand in the path of a URL, not in its host. Default: true with S3_ENDPOINT.',
+    }),
+  ),
+  S3_SOCKETS_MAX: count(50, 'Connections to S3 at most.'),
+  S3_REQUEST_MS_MAX: wait(15_000, 'Time that one attempt of a request to S3 may take at most.'),
+  S3_ATTEMPTS_MAX: integerUpTo(10)(3, 'Attempts of a request to S3 at most.'),
   MIRROR_POLL_MS: wait(1_000, 'Time between two looks for commits that wait to be published.'),
   MIRROR_LAG_MS_MAX: wait(60_000, 'Lag of the mirror beyond which the server is not ready.'),
   LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
@@ -93,6 +120,12 @@ export interface Config {
   readonly databaseCopyMsMax: number
   readonly dataDir: string
   readonly mirrorRoots: readonly string[]
+  readonly s3Endpoint: string | undefined
+  readonly s3Region: string | undefined
+  readonly s3ForcePathStyle: boolean
+  readonly s3SocketsMax: number
+  readonly s3RequestMsMax: number
+  readonly s3AttemptsMax: number
   readonly mirrorPollMs: number
   readonly mirrorLagMsMax: number
   readonly logLevel: string
@@ -112,6 +145,9 @@ export interface Config {
   readonly requestMsMax: number
   readonly shutdownMsMax: number
 }
+
+/** A colon, but that of `s3://`. */
+const rootSeparator = /(?<!(?:^|:)s3a?):|:(?!\/\/)/i
 
 /** Thrown with every fault of the configuration, one a line. */
 export class ConfigError extends Error {
@@ -140,10 +176,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   }
   const values = Value.Default(ConfigSchema, given) as Static<typeof ConfigSchema>
   const dataDir = resolve(values.DATA_DIR)
-  const mirrorRoots = values.MIRROR_ROOTS?.split(':') ?? [resolve(dataDir, 'tables')]
-  for (const root of mirrorRoots) {
-    if (!isAbsolute(root)) faults.push(`MIRROR_ROOTS must list absolute folders, not "${root}"`)
-  }
+  const mirrorRoots = values.MIRROR_ROOTS?.split(rootSeparator) ?? [resolve(dataDir, 'tables')]
+  faults.push(...mirrorRoots.flatMap(faultOfRoot))
   if (faults.length > 0) throw new ConfigError(faults)
   return Object.freeze({
     host: values.HOST,
@@ -156,6 +190,13 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     databaseCopyMsMax: values.DATABASE_COPY_MS_MAX,
     dataDir,
     mirrorRoots,
+    s3Endpoint: values.S3_ENDPOINT,
+    s3Region: values.S3_REGION,
+    s3ForcePathStyle:
+      (values.S3_FORCE_PATH_STYLE ?? String(values.S3_ENDPOINT !== undefined)) === 'true',
+    s3SocketsMax: values.S3_SOCKETS_MAX,
+    s3RequestMsMax: values.S3_REQUEST_MS_MAX,
+    s3AttemptsMax: values.S3_ATTEMPTS_MAX,
     mirrorPollMs: values.MIRROR_POLL_MS,
     mirrorLagMsMax: values.MIRROR_LAG_MS_MAX,
     logLevel: values.LOG_LEVEL,
@@ -177,6 +218,13 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   })
 }
 
+function faultOfRoot(root: string): string[] {
+  const isRight = isS3Location(root) ? typeof parseS3Location(root) !== 'string' : isAbsolute(root)
+  return isRight
+    ? []
+    : [`MIRROR_ROOTS must list absolute folders or s3://bucket/prefix, not "${root}"`]
+}
+
 /** Whether the URL can be read, and as it was meant: a password with a bare "/" or "?" ends up in the path. */
 function isDatabaseUrl(text: string): boolean {
   // Without a host the URL means a socket of this machine.
@@ -193,21 +241,19 @@ function expectation(schema: object): string {
     minimum,
     maximum,
     enum: values,
-    pattern,
+    mustBe,
   } = schema as {
     minimum?: number
     maximum?: number
     enum?: readonly string[]
-    pattern?: string
+    mustBe?: string
   }
   if (minimum !== undefined) return `must be an integer from ${minimum} to ${maximum}`
   if (values !== undefined) return `must be one of ${values.join(', ')}`
-  return pattern === undefined
-    ? 'must not be empty'
-    : 'must be a URL like postgres://user:password@host:5432/database, with / ? # @ % in the password percent-encoded'
+  return mustBe === undefined ? 'must not be empty' : `must be ${mustBe}`
 }
 
-/** The database URL holds a password, so its value is never shown. */
+/** A URL may hold a password, so its value is never shown. */
 function shown(name: string, text: string): string {
-  return name === 'DATABASE_URL' ? '' : `, not "${text}"`
+  return name === 'DATABASE_URL' || name === 'S3_ENDPOINT' ? '' : `, not "${text}"`
 }

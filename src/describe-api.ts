@@ -23,7 +23,7 @@ export async function describeApi(): Promise<string> {
     copyPool: pool,
     stagePool: pool,
     db: createDb(pool),
-    storage: createStorage([]),
+    storage: createStorage(config),
     publisher: noPublisher,
     log,
   })

@@ -210,6 +210,11 @@ export const problems = {
     remedy:
       'Repeat after `Retry-After`. Whether a write took effect may be unknown: repeat it with its Idempotency-Key, or look first.',
   },
+  'storage-unavailable': {
+    status: 503,
+    title: 'The store of the location is away',
+    remedy: 'Repeat after `Retry-After`. Nothing was changed.',
+  },
 } as const satisfies Record<string, { status: number; title: string; remedy: string }>
 
 export type ProblemCode = keyof typeof problems

@@ -51,8 +51,8 @@ export async function startServer(
   started.defer(() => db.destroy())
   started.defer(() => copyPool.end())
   started.defer(() => stagePool.end())
-  const { mirrorRoots, mirrorPollMs: pollMs, idempotencyRetentionMs: retentionMs } = config
-  const storage = createStorage(mirrorRoots)
+  const { mirrorPollMs: pollMs, idempotencyRetentionMs: retentionMs } = config
+  const storage = createStorage(config)
   const publisher = startPublisher({ db, storage, pollMs, log })
   started.defer(publisher.stop)
   for (const sweep of [expiredAnswers(db, retentionMs), abandonedStages(db, config)]) {

@@ -38,11 +38,15 @@ t.test('every setting reaches the configuration', async (t) => {
     HOST: '0.0.0.0',
     DATABASE_URL: 'postgres://db/deltaworks',
     DATA_DIR: '/srv/deltaworks',
-    MIRROR_ROOTS: '/srv/one:/srv/two',
+    MIRROR_ROOTS: '/srv/one:s3://bucket/two:/srv/three',
+    S3_ENDPOINT: 'https://s3.example.com:9000',
+    S3_REGION: 'eu-central-1',
+    S3_FORCE_PATH_STYLE: 'false',
     LOG_LEVEL: 'warn',
+    S3_ATTEMPTS_MAX: '7',
   }
   for (const [index, [name, setting]] of settings.entries()) {
-    if (typeof setting.default === 'number') given[name] = String(1000 + index)
+    if (typeof setting.default === 'number') given[name] = String(given[name] ?? 1000 + index)
   }
   const config = new Map<string, unknown>(Object.entries(loadConfig(given)))
   t.equal(config.size, settings.length)
@@ -64,9 +68,23 @@ const wrong: [Record<string, string>, string][] = [
     { LOG_LEVEL: 'loud' },
     'LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent',
   ],
-  [{ MIRROR_ROOTS: '/a:b' }, 'MIRROR_ROOTS must list absolute folders, not "b"'],
-  [{ MIRROR_ROOTS: '/a:' }, 'MIRROR_ROOTS must list absolute folders, not ""'],
+  [
+    { MIRROR_ROOTS: '/a:b' },
+    'MIRROR_ROOTS must list absolute folders or s3://bucket/prefix, not "b"',
+  ],
+  [
+    { MIRROR_ROOTS: '/a:' },
+    'MIRROR_ROOTS must list absolute folders or s3://bucket/prefix, not ""',
+  ],
 ]
+
+wrong.push(
+  [{ MIRROR_ROOTS: 's3://b' }, 'or s3://bucket/prefix, not "s3://b"'],
+  [{ MIRROR_ROOTS: 's3://bucket//a' }, 'or s3://bucket/prefix, not "s3://bucket//a"'],
+  [{ S3_ENDPOINT: 'localhost:9000' }, 'S3_ENDPOINT must be a URL like https://s3.example.com'],
+  [{ S3_REGION: 'us east' }, 'S3_REGION must be the name of a region, such as us-east-1, not'],
+  [{ S3_FORCE_PATH_STYLE: 'yes' }, 'S3_FORCE_PATH_STYLE must be one of true, false, not "yes"'],
+)
 
 for (const [env, message] of wrong) {
   t.test(`${JSON.stringify(env)} is refused`, async (t) => {
@@ -90,6 +108,29 @@ t.test('a database URL that can be misread is refused and not shown', async (t) 
     t.throws(() => loadConfig({ DATABASE_URL }), { name: 'ConfigError' }, DATABASE_URL)
     t.notMatch(faultsOf({ DATABASE_URL }).join(), /s3c|ret/)
   }
+})
+
+t.test('an S3 endpoint with credentials is refused and not shown', async (t) => {
+  const faults = faultsOf({ S3_ENDPOINT: 'https://user:s3cret@s3.example.com' })
+  t.match(faults.join(), /^S3_ENDPOINT must be a URL like .* without credentials/)
+  t.notMatch(faults.join(), 's3cret')
+})
+
+const splits: [text: string, roots: string[]][] = [
+  ['/a:/b', ['/a', '/b']],
+  ['s3://bucket/a', ['s3://bucket/a']],
+  ['/a:s3://bucket:s3a://other/b/c:/d', ['/a', 's3://bucket', 's3a://other/b/c', '/d']],
+  ['/s3:/b', ['/s3', '/b']],
+]
+for (const [text, roots] of splits) {
+  t.strictSame(loadConfig({ MIRROR_ROOTS: text }).mirrorRoots, roots, text)
+}
+
+t.test('buckets stand in the path where the endpoint is not Amazon', async (t) => {
+  const S3_ENDPOINT = 'http://127.0.0.1:9000'
+  t.equal(loadConfig({}).s3ForcePathStyle, false)
+  t.equal(loadConfig({ S3_ENDPOINT }).s3ForcePathStyle, true)
+  t.equal(loadConfig({ S3_ENDPOINT, S3_FORCE_PATH_STYLE: 'false' }).s3ForcePathStyle, false)
 })
 
 t.test('every way to write a database URL is taken', async (t) => {

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
@@ -11,6 +11,9 @@ export interface Tools {
   /** A folder whose `node_modules` hold what `tools/package.json` asks for. */
   npm: string
 }
+
+/** Where the S3 server of the tests is installed. */
+export const s3Server = fileURLToPath(new URL('../../.interop/s3/versitygw', import.meta.url))
 
 const run = promisify(execFile)
 const folder = fileURLToPath(new URL('../../.interop/', import.meta.url))
@@ -33,6 +36,16 @@ export async function installTools(): Promise<Tools> {
     }),
   ])
   return { python: join(python, 'bin', 'python'), npm }
+}
+
+/** Installs the S3 server that `tools/s3-server.txt` names, a Go program, unless it is there. */
+export async function installS3Server(): Promise<void> {
+  const target = dirname(s3Server)
+  await mkdir(folder, { recursive: true })
+  await installOnce(target, 's3-server.txt', async () => {
+    const module = (await readFile(wanted('s3-server.txt'), 'utf8')).trim()
+    await run('go', ['install', module], { env: { ...process.env, GOBIN: target } })
+  })
 }
 
 /** The list of what is wanted is noted last, so that a half-done installation is begun anew. */

@@ -14,6 +14,8 @@ export class ForkError extends Error {
 export interface LogWriter extends AsyncDisposable {
   /** Takes the next lines. Throws when a file cannot be written, or `ForkError`. */
   write: (lines: readonly LogLine[]) => Promise<void>
+  /** Whether its time is over, so that it takes no more lines. */
+  isStopped: () => boolean
   /** Publishes what was written: no more lines will come. */
   finish: () => Promise<void>
   /** Makes what was published safe, and answers the newest version published, if any. */
@@ -26,10 +28,23 @@ interface WrittenFile {
   file: PendingFile
 }
 
-/** `filesMax` is how many files are open at once at most. */
-export function openLogWriter(folder: Folder, filesMax: number): LogWriter {
+/** What a writer may use. */
+export interface LogWriterLimits {
+  /** Files that are open at once at most. */
+  files: number
+  /** Characters that are written before what is whole of them is published. */
+  chars: number
+  /** Milliseconds after which no further file appears, but for the first. */
+  ms: number
+}
+
+/** Begins to write the next files of a log. */
+export function openLogWriter(folder: Folder, limits: LogWriterLimits): LogWriter {
   const written: WrittenFile[] = []
+  const deadline = performance.now() + limits.ms
+  let chars = 0
   let published: number | undefined
+  let isStopped = false
 
   async function publishWritten(): Promise<void> {
     try {
@@ -37,8 +52,10 @@ export function openLogWriter(folder: Folder, filesMax: number): LogWriter {
       await allDone(written.map(({ file, inCommitTimestamp }) => file.seal(inCommitTimestamp)))
       // No reader may see a version before the one that precedes it.
       for (const { version, file } of written) {
+        if (isStopped) break
         if ((await file.putIfAbsent()) === 'other') throw forkOf(version)
         published = version
+        isStopped = performance.now() > deadline
       }
     } finally {
       await discardWritten()
@@ -46,6 +63,7 @@ export function openLogWriter(folder: Folder, filesMax: number): LogWriter {
   }
 
   async function discardWritten(): Promise<void> {
+    chars = 0
     await Promise.all(written.splice(0).map(({ file }) => file.discard()))
   }
 
@@ -53,13 +71,17 @@ export function openLogWriter(folder: Folder, filesMax: number): LogWriter {
     async write(lines) {
       for (const [version, own] of byVersion(lines)) {
         if (written.at(-1)?.version !== version) {
-          if (written.length >= filesMax) await publishWritten()
+          if (written.length >= limits.files || chars > limits.chars) await publishWritten()
+          if (isStopped) return
           const file = await folder.begin(commitFileName(version))
           written.push({ version, inCommitTimestamp: timeOf(own[0]), file })
         }
-        await written.at(-1)?.file.append(own.map(({ line }) => `${line}\n`).join(''))
+        const text = own.map(({ line }) => `${line}\n`).join('')
+        chars += text.length
+        await written.at(-1)?.file.append(text)
       }
     },
+    isStopped: () => isStopped,
     finish: publishWritten,
     async sync() {
       if (published !== undefined) await folder.sync()

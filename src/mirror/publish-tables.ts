@@ -4,7 +4,7 @@ import { inTransaction } from '../database/transaction.ts'
 import { deltaLogOf, parseLogFileName } from '../delta/log-files.ts'
 import type { Storage } from '../storage/storage.ts'
 import { describeFork } from './describe-fork.ts'
-import { ForkError, openLogWriter } from './log-writer.ts'
+import { ForkError, type LogWriterLimits, openLogWriter } from './log-writer.ts'
 import {
   type LockedMirror,
   lockMirrors,
@@ -23,8 +23,12 @@ export type Published =
   | { kind: 'published'; store: string; versions: number; more: boolean }
   | { kind: 'forked' | 'failed'; store: string; failure: FailureKind; error: string }
 
-/** What tables that are published together have at most: versions, lines at once, and files open at once. */
-const roundMax = { versions: 500, lines: 2000, files: 128 }
+/**
+ * What tables that are published together have at most: versions, lines at once, files open at once, and characters
+ * in these. The time, in milliseconds, is well below that after which PostgreSQL ends a transaction that does nothing:
+ * what a slow store has taken by then is recorded.
+ */
+const roundMax = { versions: 500, lines: 2000, files: 128, chars: 32 * 1024 * 1024, ms: 10_000 }
 
 /** Tables to publish, and where to. */
 export interface PublishJob {
@@ -42,7 +46,7 @@ interface Share {
   lines: readonly LogLine[]
   to: number
   linesMax: number
-  filesMax: number
+  limits: LogWriterLimits
   /** A table by itself is published whatever the size of its versions. */
   isOnly: boolean
 }
@@ -99,14 +103,14 @@ async function shareOut(
     lines: logs.get(mirror.tableId) ?? [],
     to: ranges[index]?.to ?? mirror.version,
     linesMax,
-    filesMax: part(roundMax.files),
+    limits: { files: part(roundMax.files), chars: part(roundMax.chars), ms: roundMax.ms },
     isOnly: mirrors.length === 1,
   }))
 }
 
 /** Writes files until all are there or one fails, and tells how far it came. Errors of the database are thrown. */
 async function publishVersions(tx: Tx, share: Share): Promise<Progress> {
-  const { job, mirror, to, linesMax, filesMax } = share
+  const { job, mirror, to, linesMax, limits } = share
   const { tableId, publishedVersion } = mirror
   const folder = await attempt(async () => {
     const log = await job.storage.open(deltaLogOf(mirror.location))
@@ -114,10 +118,10 @@ async function publishVersions(tx: Tx, share: Share): Promise<Progress> {
     return log
   })
   if (folder instanceof Error) return { published: publishedVersion, failure: folder }
-  await using writer = openLogWriter(folder, filesMax)
+  await using writer = openLogWriter(folder, limits)
   let lines = share.isOnly ? share.lines : wholeVersions(share)
   let failure = await attemptVoid(() => writer.write(lines))
-  while (lines.length === linesMax && failure === undefined) {
+  while (lines.length === linesMax && failure === undefined && !writer.isStopped()) {
     const after = lines.at(-1) ?? beforeVersion(publishedVersion + 1)
     lines = await listLogLines(tx, { tableId, after, to }, linesMax)
     failure = await attemptVoid(() => writer.write(lines))

@@ -105,7 +105,7 @@ export const failureKinds = [
 
 export type FailureKind = (typeof failureKinds)[number]
 
-/** By the codes of Node and the names that S3 gives its errors. */
+/** By our own codes, those of Node, and the reasons that S3 gives. */
 const kindsByCode: Readonly<Record<string, FailureKind>> = {
   'location-not-allowed': 'location-not-allowed',
   EACCES: 'no-permission',
@@ -125,8 +125,8 @@ const kindsByCode: Readonly<Record<string, FailureKind>> = {
 
 /** What kind of failure an error of the storage is. Forks are told by who compares the bytes. */
 export function failureKind(error: Error): FailureKind {
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name
-  return kindsByCode[code] ?? 'storage-unavailable'
+  const { reason, code } = error as { reason?: unknown; code?: unknown }
+  return kindsByCode[String(reason)] ?? kindsByCode[String(code)] ?? 'storage-unavailable'
 }
 
 /** What follows an attempt that came to nothing. */

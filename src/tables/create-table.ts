@@ -59,11 +59,13 @@ export async function createTable(
     work: async (tx) => {
       const id = randomUUID()
       const folder = await context.storage.resolve(location ?? defaultLocation(context.dataDir, id))
+      // Asked before the catalogue is locked, for a store may be slow.
+      const hasLog = await hasDeltaLog(context.storage, folder)
       const { now } = await lockCatalog(tx)
       const definition = defineTable(request.body, { id, schemaJson: request.schemaJson, now })
       await refuseTakenName(tx, name)
       await refuseTakenLocation(tx, folder)
-      await refuseForeignLog(context.storage, folder)
+      if (hasLog) throw foreignLog(folder)
       await insertVersionZero(tx, { id, name, folder, now, definition })
       created.push(id)
       return getTable(tx, id)
@@ -98,9 +100,8 @@ export async function refuseTakenLocation(tx: Tx, folder: string): Promise<void>
   )
 }
 
-async function refuseForeignLog(storage: Storage, folder: string): Promise<void> {
-  if (!(await hasDeltaLog(storage, folder))) return
-  throw new Problem(
+function foreignLog(folder: string): Problem {
+  return new Problem(
     'location-taken',
     `The location ${folder} holds a Delta log that this service did not write. To take that table over, import it.`,
     { facts: { location: folder } },

@@ -101,7 +101,7 @@ export const Table = define(
     {
       id: Type.String({ format: 'uuid' }),
       name: Type.String(),
-      location: Type.String({ description: 'Absolute path of the folder.' }),
+      location: Type.String({ description: 'Absolute path of the folder, or s3://bucket/prefix.' }),
       version: Type.Integer({ minimum: 0, description: 'The newest version.' }),
       historyFrom: Type.Integer({
         minimum: 0,

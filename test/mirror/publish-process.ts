@@ -1,5 +1,6 @@
 import fs from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
+import { loadConfig } from '../../src/config.ts'
 import { createDb } from '../../src/database/connect.ts'
 import { publishTables } from '../../src/mirror/publish-tables.ts'
 import { createStorage } from '../../src/storage/create-storage.ts'
@@ -34,6 +35,10 @@ for (const calls of owners) {
 syncBuiltinESMExports()
 
 const db = createDb(poolOf({ connectionString }, { max: 1 }))
-const job = { tableIds: tableIds.split(','), storage: createStorage([root]), sweep: true }
+const job = {
+  tableIds: tableIds.split(','),
+  storage: createStorage(loadConfig({ ...process.env, MIRROR_ROOTS: root })),
+  sweep: true,
+}
 console.log(JSON.stringify([...(await publishTables(db, job)).values()]))
 await db.destroy()

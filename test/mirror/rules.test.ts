@@ -9,6 +9,7 @@ import {
   storeOf,
 } from '../../src/mirror/rules.ts'
 import { Problem } from '../../src/problems.ts'
+import { S3Error } from '../../src/storage/s3-connection.ts'
 
 const row: MirrorRow & { version: number } = {
   version: 7,
@@ -57,21 +58,26 @@ t.test('what is known of failures, pauses and forks is told', async (t) => {
   )
 })
 
+const fromS3 = (name: string, httpStatusCode?: number) =>
+  new S3Error('Listing', { name, $metadata: { ...(httpStatusCode && { httpStatusCode }) } })
+
 const errors: [error: Error, kind: string][] = [
   [new Problem('location-not-allowed', 'no'), 'location-not-allowed'],
   [Object.assign(new Error('no'), { code: 'EACCES' }), 'no-permission'],
   [Object.assign(new Error('no'), { code: 'EROFS' }), 'no-permission'],
-  [Object.assign(new Error('no'), { name: 'AccessDenied' }), 'no-permission'],
+  [fromS3('AccessDenied', 403), 'no-permission'],
   [Object.assign(new Error('no'), { code: 'EISDIR' }), 'obstructed'],
-  [Object.assign(new Error('no'), { name: 'NoSuchBucket' }), 'obstructed'],
+  [fromS3('NoSuchBucket', 404), 'obstructed'],
+  [fromS3('InvalidRequest', 400), 'location-not-allowed'],
+  [fromS3('SlowDown', 503), 'storage-unavailable'],
+  [fromS3('TimeoutError'), 'storage-unavailable'],
   [Object.assign(new Error('no'), { code: 'ENOSPC' }), 'storage-unavailable'],
   [Object.assign(new Error('no'), { code: 17 }), 'storage-unavailable'],
   [new Error('socket hang up'), 'storage-unavailable'],
 ]
 
 for (const [error, kind] of errors) {
-  const { name, code = '' } = error as Error & { code?: unknown }
-  t.equal(failureKind(error), kind, `${name} ${code} is ${kind}`)
+  t.equal(failureKind(error), kind, `${error.message} is ${kind}`)
 }
 
 t.test(

@@ -53,7 +53,7 @@ export async function startTestServer(
   t.teardown(() => copyPool.end())
   const stagePool = copyPoolOf(database.connection)
   t.teardown(() => stagePool.end())
-  const storage = createStorage(config.mirrorRoots)
+  const storage = createStorage(config)
   const { mirrorPollMs: pollMs } = config
   const publisher = mirror ? startPublisher({ db, storage, pollMs, log }) : noPublisher
   t.teardown(() => publisher.stop())

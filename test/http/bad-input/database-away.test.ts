@@ -38,7 +38,7 @@ async function startWithoutDatabase(t: Test): Promise<Api> {
     copyPool,
     stagePool: copyPool,
     db,
-    storage: createStorage(config.mirrorRoots),
+    storage: createStorage(config),
     publisher: noPublisher,
     log,
   })
