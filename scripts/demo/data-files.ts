@@ -35,7 +35,7 @@ export async function writeDataFile(
     partitionColumns.map((name) => [name, (rows[0]?.[name] ?? null) as string | null]),
   )
   const kept = columns.filter(({ name }) => !partitionColumns.includes(name))
-  const path = `${folderOf(partitionValues)}/part-${randomUUID()}.parquet`
+  const path = `${folderOf(partitionValues)}part-${randomUUID()}.parquet`
   const filename = join(location, path)
   await mkdir(dirname(filename), { recursive: true })
   writeParquet(filename, kept, rows)
@@ -70,8 +70,8 @@ export async function readDataFile(
 
 function folderOf(partitionValues: Record<string, string | null>): string {
   return Object.entries(partitionValues)
-    .map(([name, value]) => `${name}=${value ?? '__HIVE_DEFAULT_PARTITION__'}`)
-    .join('/')
+    .map(([name, value]) => `${name}=${value ?? '__HIVE_DEFAULT_PARTITION__'}/`)
+    .join('')
 }
 
 /** The statistics of a file as JSON text (PROTOCOL.md, "Per-file Statistics"). */

@@ -8,14 +8,15 @@ import type { Expected } from '../demo/ledger.ts'
 import { tellStory } from '../demo/story.ts'
 import { startServerProcess } from '../support/server-process.ts'
 import { type Trimmed, trimAtCheckpoints } from './checkpoints.ts'
+import { checkForeignWriter } from './foreign-writer.ts'
 import { lintOpenApi } from './openapi-lint.ts'
 import { clickHouse, deltaRs, type Reader, service } from './readers.ts'
 import { runSchemathesis } from './schemathesis.ts'
 import { differences, requestFor } from './table-read.ts'
 import { installTools, type Tools } from './tools.ts'
 
-// Lets programs of others judge the service: readers of Delta tables read what the demo has published, and
-// tools for OpenAPI take the document at its word. Ends with 1 when one of them disagrees.
+// Lets programs of others judge the service: readers of Delta tables read what the demo has published, one that writes
+// does so where the service does, and tools for OpenAPI take the document at its word. Ends with 1 when one of them disagrees.
 
 /** What a check found. */
 interface Finding {
@@ -121,6 +122,9 @@ try {
     await checkReaders(demo, tools)
     await checkCheckpoints(demo, tools)
   }
+  await check('delta-rs as a second writer', () =>
+    checkForeignWriter(join(folder, 'shared'), tools),
+  )
   await checkApi(tools)
 } finally {
   await rm(folder, { recursive: true, force: true })
