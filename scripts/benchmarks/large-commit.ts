@@ -35,9 +35,12 @@ export const largeCommit: Benchmark<LargeCommit[]> = {
     for (const type of types) await compareFew(ground, results, { type, prefix: `r${number}` })
     const type = 'application/x-ndjson'
     await compare(ground, results, { title: '300,000 files in 3 commits', commits: archive, type })
-    results['resident memory at most, MB'] = await peakMb(ground.address, async () => {
-      results['1,000,000 files, ms'] = await commitMillion(ground, number)
-    })
+    for (const tracksRows of [false, true]) {
+      const title = tracksRows ? '1,000,000 files with row ids' : '1,000,000 files'
+      results[`${title}, resident memory at most, MB`] = await peakMb(ground.address, async () => {
+        results[`${title}, ms`] = await commitMillion(ground, number, tracksRows)
+      })
+    }
     return results
   },
 }
@@ -138,7 +141,11 @@ function rowOf(id: string, version: number, { line, index }: { line: string; ind
 
 let tables = 0
 
-async function makeTable({ call, run }: Ground, columns: readonly string[]): Promise<string> {
+async function makeTable(
+  { call, run }: Ground,
+  columns: readonly string[],
+  configuration: Record<string, string> = {},
+): Promise<string> {
   tables += 1
   const isPartitioned = columns.includes('partition_col')
   const fields = [
@@ -149,6 +156,7 @@ async function makeTable({ call, run }: Ground, columns: readonly string[]): Pro
     name: `large_${run}_${tables}`,
     schema: { type: 'struct', fields },
     partitionColumns: isPartitioned ? ['partition_col'] : [],
+    configuration,
   })
   return id
 }
@@ -169,8 +177,9 @@ async function send(
 }
 
 /** One commit of a million files, made while it is sent. */
-async function commitMillion(ground: Ground, number: number): Promise<number> {
-  const table = await makeTable(ground, ['id'])
+async function commitMillion(ground: Ground, number: number, tracksRows: boolean): Promise<number> {
+  const configuration = { 'delta.enableRowTracking': String(tracksRows) }
+  const table = await makeTable(ground, ['id'], configuration)
   function* chunks() {
     for (let from = 0; from < million; from += 1000) {
       const lines = Array.from({ length: 1000 }, (_, index) =>

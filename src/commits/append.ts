@@ -7,10 +7,11 @@ import { withTimestamps } from '../delta/in-commit-timestamps.ts'
 import { exactBody } from '../delta/json.ts'
 import { addLongs, subtractLongs } from '../delta/longs.ts'
 import { fileKey } from '../delta/paths.ts'
+import { noRowId } from '../delta/row-ids.ts'
 import { recordCount } from '../delta/statistics.ts'
 import { type LedgerWrites, noteWinner, type TableLedger } from './ledger.ts'
 import type { DeclaredReads } from './reads.ts'
-import { countWithoutRowIds, trackRows } from './row-ids.ts'
+import { countWithoutRowIds, trackRows, trackStagedRows } from './row-ids.ts'
 import type { CommitRow, FileEnd, FileRow, Totals } from './rows.ts'
 import type { StagedFiles } from './staged/staged-files.ts'
 import type { Proposal } from './unit.ts'
@@ -36,11 +37,12 @@ export function appendCommit(
 ): CommitRow {
   const { head } = table
   const row = newCommitRow(table, proposal, inCommitTimestamp)
+  const highestRowId = head.rowIdHighWaterMark ?? noRowId
   const lines = placeLines(table, proposal, row)
   const entry: Entry = { writes, table, row, lines, removed: new Map() }
   head.version = row.version
   head.inCommitTimestamp = inCommitTimestamp
-  if (proposal.staged !== undefined) enterStaged(entry, proposal.staged)
+  if (proposal.staged !== undefined) enterStaged(entry, proposal.staged, highestRowId)
   // A commit may remove a file and add it anew, in either order of lines; the removal comes first in effect.
   for (const [action, position] of each(entry, 'remove')) enterRemove(entry, action, position)
   for (const [action, position] of each(entry, 'add')) enterAdd(entry, action, position)
@@ -66,19 +68,26 @@ function placeLines(
     const lines = actions.filter((action) => action.kind !== 'commitInfo')
     return trackRows(table, lines).map((action, index) => ({ action, position: index + 1 }))
   }
-  return actions.flatMap((action, at) => {
+  const { places, numLines } = staged
+  return [...actions, ...trackStagedRows(table)].flatMap((action, at) => {
     // What the service itself has put behind the actions of the body comes behind its lines.
-    const behind = at - staged.places.length
-    const position = staged.places[at]?.position ?? staged.numLines + 1 + behind
+    const position = places[at]?.position ?? numLines + 1 + at - places.length
     return action.kind === 'commitInfo' ? [] : { action, position }
   })
 }
 
-/** Enters what the staged files come to; the rows of the files are made of the stage itself. */
-function enterStaged({ writes, table, row }: Entry, staged: StagedFiles): void {
+/**
+ * Enters what the staged files come to; the rows of the files are made of the stage itself, with row ids behind the
+ * highest.
+ */
+function enterStaged(
+  { writes, table, row }: Entry,
+  staged: StagedFiles,
+  highestRowId: number | bigint,
+): void {
   const { head, survey } = table
   if (survey === undefined) throw new Error('staged files were not held against their table')
-  const { removed, replaced } = survey
+  const { removed, replaced, rowIds } = survey
   row.numAddedFiles = staged.adds.numFiles
   row.numAddedBytes = staged.adds.sizeInBytes
   row.numRemovedFiles = staged.numRemoves
@@ -100,6 +109,7 @@ function enterStaged({ writes, table, row }: Entry, staged: StagedFiles): void {
     hasRemoves: staged.numRemoves > 0,
     hasTombstones: staged.numRemoves > removed.numFiles,
     replacesFiles: replaced.numFiles > 0,
+    highestRowId: rowIds.numAssigned === undefined ? undefined : highestRowId,
   })
 }
 

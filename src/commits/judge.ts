@@ -23,10 +23,9 @@ import {
   type TableLedger,
 } from './ledger.ts'
 import { resolveReads } from './reads.ts'
-import { tracksRowsAfter } from './row-ids.ts'
 import type { CommitRow, Head, Writes } from './rows.ts'
 import { sumViolations } from './rules.ts'
-import { toldInBody, tooManyTracked, violationsMax } from './staged/rules.ts'
+import { toldInBody, violationsMax } from './staged/rules.ts'
 import type { Commit, Part, Proposal, Unit, Verdict } from './unit.ts'
 
 /** What is known of the idempotency keys of a batch. */
@@ -231,7 +230,6 @@ function unknownVersion(version: number, head: Head): Problem {
 function judgeActions(proposal: Proposal, table: TableLedger): Problem | undefined {
   const { head, files, filesWithoutRowIds, survey } = table
   const { staged, actions } = proposal
-  if (staged !== undefined && tracksRowsAfter(actions, head)) return tooManyTracked()
   const found = validateCommit(actions, {
     version: head.version,
     protocol: head.protocol,
@@ -239,7 +237,8 @@ function judgeActions(proposal: Proposal, table: TableLedger): Problem | undefin
     // Staged removes are gone before the rules for the others ask what is left.
     numFiles: head.numFiles - (survey?.removed.numFiles ?? 0),
     rowIdHighWaterMark: head.rowIdHighWaterMark,
-    filesWithoutRowIds,
+    filesWithoutRowIds:
+      filesWithoutRowIds && filesWithoutRowIds - (survey?.rowIds.numFilesWithout ?? 0),
     findLiveFile: (path) => files.get(path)?.file,
   })
   const illegal =

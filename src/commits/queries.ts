@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Tx } from '../database/connect.ts'
+import { rowIdsIn } from './row-id-text.ts'
 import type { ActionRow, ActionUpdate, CommitRow, FileRow, FileUpdate, LiveFile } from './rows.ts'
 
 /**
@@ -40,10 +41,9 @@ export async function countFilesWithoutRowIds(
     select t.id as "tableId", case
       when t.metadata #>> '{metaData,configuration,delta.enableRowTracking}' = 'true' then 0
       else (
-        select count(*) from files f
+        select count(*) from files f cross join ${rowIdsIn(sql`f.add`)}
         where f.table_id = t.id and f.removed_version is null
-          and (f.add #>> '{add,baseRowId}' is null
-            or f.add #>> '{add,defaultRowCommitVersion}' is null))
+          and (ids.base_row_id is null or ids.row_version is null))
       end as count
     from tables t where t.id = any(${tableIds}::uuid[])`.execute(tx)
   return rows

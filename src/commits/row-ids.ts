@@ -1,6 +1,7 @@
-import type { Action, ActionBodies, ActionOf } from '../delta/actions.ts'
+import type { Action, ActionBodies, ActionOf, Long } from '../delta/actions.ts'
 import { deletionVectorId } from '../delta/deletion-vectors.ts'
 import { exactBody } from '../delta/json.ts'
+import { addLongs } from '../delta/longs.ts'
 import { fileKey } from '../delta/paths.ts'
 import {
   assignRowIds,
@@ -36,9 +37,22 @@ export function trackRows(table: TableLedger, actions: readonly Action[]): reado
     if (action.kind === 'add') return withRowIds(action, assigned.get(action) ?? {})
     return action.kind === 'remove' ? withRowIds(action, idsOfRemoved(table, action)) : action
   })
-  if (highest === before) return tracked
+  return [...tracked, ...raiseHighest(head, highest)]
+}
+
+/** What is told of the row ids of staged files, which are put into their lines where they lie. */
+export function trackStagedRows({ head, survey }: TableLedger): Action[] {
+  return raiseHighest(
+    head,
+    addLongs(head.rowIdHighWaterMark ?? noRowId, survey?.rowIds.numAssigned ?? 0),
+  )
+}
+
+/** Notes the highest row id in the head, and tells it where it has moved. */
+function raiseHighest(head: Head, highest: Long): Action[] {
+  if (highest === (head.rowIdHighWaterMark ?? noRowId)) return []
   head.rowIdHighWaterMark = highest
-  return [...tracked, highestRowIdAction(highest)]
+  return [highestRowIdAction(highest)]
 }
 
 /** Whether a table tracks its rows once the actions are in it. */

@@ -115,6 +115,8 @@ export interface StageWrite {
   /** Whether some of them are of no live file. */
   hasTombstones: boolean
   replacesFiles: boolean
+  /** The highest row id before this version; undefined where the table does not track rows. */
+  highestRowId: number | bigint | undefined
 }
 
 /** All that a batch writes. */

@@ -1,7 +1,7 @@
-import type { ActionOf, Violation } from '../delta/actions.ts'
+import type { ActionOf, Long, Violation } from '../delta/actions.ts'
 import { exactBody } from '../delta/json.ts'
 import { addLongs, longMax } from '../delta/longs.ts'
-import { noRowId } from '../delta/row-ids.ts'
+import { isTold, noRowId } from '../delta/row-ids.ts'
 import { physicalRecordCount, recordCount } from '../delta/statistics.ts'
 import type { Head } from './rows.ts'
 import type { StagedFiles } from './staged/staged-files.ts'
@@ -26,8 +26,8 @@ export function sumViolations({ actions, staged }: Proposal, head: Head): Violat
     { name: 'numRecords', sum: head.numRecords, of: (add: Body) => recordCount(add) ?? 0 },
     {
       name: 'row ids',
-      sum: head.rowIdHighWaterMark ?? noRowId,
-      of: (add: Body) => physicalRecordCount(add) ?? 0,
+      sum: nextRowId(head),
+      of: (add: Body) => (isTold(add.baseRowId) ? 0 : (physicalRecordCount(add) ?? 0)),
     },
   ]
   const violations: Violation[] = []
@@ -45,13 +45,22 @@ export function sumViolations({ actions, staged }: Proposal, head: Head): Violat
 }
 
 /** Where the files are staged, the first of them stands for all. */
-function stagedSumViolations({ adds }: StagedFiles, head: Head): Violation[] {
-  const names = ['sizeInBytes', 'numRecords'] as const
-  return names.flatMap((name) => {
-    if (addLongs(head[name], adds[name]) <= longMax) return []
+function stagedSumViolations({ adds, numRowIds }: StagedFiles, head: Head): Violation[] {
+  const sums = [
+    { name: 'sizeInBytes', sum: addLongs(head.sizeInBytes, adds.sizeInBytes) },
+    { name: 'numRecords', sum: addLongs(head.numRecords, adds.numRecords) },
+    { name: 'row ids', sum: addLongs(nextRowId(head), numRowIds) },
+  ]
+  return sums.flatMap(({ name, sum }) => {
+    if (sum <= longMax) return []
     const message = `with the files of this commit the ${name} of the table would be more than ${longMax}`
     return [{ code: 'long-invalid', index: 0, message }]
   })
+}
+
+/** It must be a long itself, for a file without rows has it too. */
+function nextRowId({ rowIdHighWaterMark }: Head): Long {
+  return addLongs(rowIdHighWaterMark ?? noRowId, 1)
 }
 
 type Body = ReturnType<typeof exactBody<ActionOf<'add'>>>

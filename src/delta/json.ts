@@ -150,6 +150,22 @@ export function memberSources(text: string): Map<string, string> {
 }
 
 /**
+ * Where the value of each member of an object begins in its text, from 0, by the member's name. The text must be
+ * valid, without white space, and hold an object.
+ */
+export function memberPlaces(text: string): Map<string, number> {
+  const cursor: Cursor = { text, at: 1 }
+  const places = new Map<string, number>()
+  while (text.charCodeAt(cursor.at) === quote) {
+    const name = readMemberName(cursor)
+    places.set(name, cursor.at)
+    readValue(cursor)
+    skipSeparator(cursor, comma)
+  }
+  return places
+}
+
+/**
  * The text of an object with members set to these source texts: in the place of their values where it has them,
  * else behind its last. The text must be valid, without white space, and hold an object; else it stays as it is.
  */

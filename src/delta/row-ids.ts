@@ -1,6 +1,6 @@
 /** Row ids: the numbers by which rows are known from version to version (PROTOCOL.md, "Row Tracking"). */
 import type { ActionOf, AddFile, Exact, Long, RemoveFile } from './actions.ts'
-import { actionBody, parseExact, setMembers } from './json.ts'
+import { actionBody, memberPlaces, parseExact, setMembers } from './json.ts'
 import { addLongs } from './longs.ts'
 
 /** The domain that holds the highest row id of a table. */
@@ -24,7 +24,8 @@ export function givenRowIds(body: Exact<AddFile> | Exact<RemoveFile>): Partial<R
   }
 }
 
-function isTold(value: Long | null | undefined): value is Long {
+/** Whether a writer has given a row id; null stands for none. */
+export function isTold(value: Long | null | undefined): value is Long {
   return value !== null && value !== undefined
 }
 
@@ -76,11 +77,48 @@ export function withRowIds<K extends 'add' | 'remove'>(
   if (lacking.length === 0) return action
   const texts = new Map(lacking.map(([name, value]) => [name, String(value)]))
   const rounded = Object.fromEntries(lacking.map(([name, value]) => [name, Number(value)]))
+  const { kind, json } = action
   return {
-    kind: action.kind,
+    kind,
     body: { ...action.body, ...rounded },
-    json: `{"${action.kind}":${setMembers(actionBody(action.json), texts)}}`,
+    json: `${json.slice(0, startOfBody(json))}${setMembers(actionBody(json), texts)}}`,
   }
+}
+
+function startOfBody(line: string): number {
+  return line.indexOf(':') + 1
+}
+
+/**
+ * Where `withRowIds` puts each row id into a line: at which character, from 1, stands the null whose place it takes.
+ * It is 0 where the line tells it, and null where it comes behind the last member.
+ */
+export type RowIdPlaces = Record<keyof RowIds, number | null>
+
+/** The places of the row ids in the line of an add or remove. */
+export function rowIdPlaces({ body, json }: ActionOf<'add'> | ActionOf<'remove'>): RowIdPlaces {
+  const { baseRowId, defaultRowCommitVersion } = body
+  if (baseRowId === undefined && defaultRowCommitVersion === undefined) {
+    return { baseRowId: null, defaultRowCommitVersion: null }
+  }
+  const start = startOfBody(json)
+  const places = memberPlaces(actionBody(json))
+  const placeOf = (name: keyof RowIds) => {
+    if (isTold(body[name])) return 0
+    const place = places.get(name)
+    return place === undefined ? null : characters(json.slice(0, start + place)) + 1
+  }
+  return {
+    baseRowId: placeOf('baseRowId'),
+    defaultRowCommitVersion: placeOf('defaultRowCommitVersion'),
+  }
+}
+
+const highSurrogate = /[\ud800-\udbff]/
+
+/** Characters as PostgreSQL counts them; the length of a string counts some twice. */
+function characters(text: string): number {
+  return highSurrogate.test(text) ? Array.from(text).length : text.length
 }
 
 /** The action that tells the highest row id of a table. */

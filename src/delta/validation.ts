@@ -5,7 +5,7 @@ import { checkDomain } from './rules/domains.ts'
 import { checkAdd, checkCdc, checkRemove } from './rules/files.ts'
 import { checkMetadata } from './rules/metadata.ts'
 import { checkCommitInfo, checkOther, checkProtocol, checkTxn } from './rules/other-actions.ts'
-import { checkWholeCommit } from './rules/whole-commit.ts'
+import { checkWholeCommit, unwritableFiles } from './rules/whole-commit.ts'
 import type { TableState } from './table-state.ts'
 import type { Report } from './violations.ts'
 
@@ -53,6 +53,17 @@ function checkAction(action: Action, index: number, { commit, report }: Judgemen
   }
 }
 
+function checkActions(actions: readonly Action[], commit: Commit): Violation[] {
+  const violations: Violation[] = []
+  for (const [index, action] of actions.entries()) {
+    const report: Report = (code, message) => {
+      violations.push({ code, index, ...pathOf(action), message })
+    }
+    checkAction(action, index, { commit, report })
+  }
+  return violations
+}
+
 /**
  * Everything in which a commit breaks the protocol on a table in `state`, in the order of its actions; empty
  * when it is legal. Without a state the commit is to be version 0. Actions must have their shapes; that their
@@ -66,13 +77,19 @@ export function validateCommit(
   state: TableState | undefined,
 ): Violation[] {
   const commit = surveyCommit(actions, state)
-  const violations: Violation[] = []
-  for (const [index, action] of actions.entries()) {
-    const report: Report = (code, message) => {
-      violations.push({ code, index, ...pathOf(action), message })
-    }
-    checkAction(action, index, { commit, report })
-  }
-  for (const violation of checkWholeCommit(actions, commit)) violations.push(violation)
-  return violations.sort((a, b) => a.index - b.index)
+  return inOrder(checkActions(actions, commit), checkWholeCommit(actions, commit))
+}
+
+/**
+ * As `validateCommit`, where the actions are some of the files of a commit, and what changes the table. Whether files
+ * share row ids is left out, for it can be told only of all files together.
+ */
+export function validateFiles(actions: readonly Action[], state: TableState): Violation[] {
+  const commit = surveyCommit(actions, state)
+  return inOrder(checkActions(actions, commit), unwritableFiles(commit))
+}
+
+function inOrder(ofOne: Violation[], ofAll: readonly Violation[]): Violation[] {
+  for (const violation of ofAll) ofOne.push(violation)
+  return ofOne.sort((a, b) => a.index - b.index)
 }

@@ -7,6 +7,7 @@ import {
   exactBody,
   exactInteger,
   jsonDepthMax,
+  memberPlaces,
   memberSources,
   nestsTooDeep,
   parseExact,
@@ -146,6 +147,22 @@ t.test('the body of an action is read exactly where that makes a difference', as
   const small = { appId: 'a', version: 7 }
   t.equal(exactBody({ kind: 'txn', body: small, json: JSON.stringify({ txn: small }) }), small)
   t.equal(actionBody(json), '{"appId":"a","version":9007199254740993}')
+})
+
+t.test('the places of members are where their values begin', async (t) => {
+  t.strictSame([...memberPlaces('{}')], [])
+  const text = '{"\\u0061":null,"s":"}\\"{","b":{"c":1}}'
+  t.strictSame(Object.fromEntries(memberPlaces(text)), { a: 10, s: 19, b: 30 })
+  fc.assert(
+    fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (given) => {
+      const json = JSON.stringify(given)
+      const places = memberPlaces(json)
+      for (const [name, source] of memberSources(json)) {
+        t.ok(json.startsWith(source, places.get(name)))
+      }
+      t.equal(places.size, memberSources(json).size)
+    }),
+  )
 })
 
 t.test('members are set in an object, and every other token stays', async (t) => {

@@ -1,15 +1,16 @@
 import { setImmediate } from 'node:timers/promises'
-import type { Action, ActionOf, AddFile, Long } from '../../delta/actions.ts'
+import type { Action, ActionOf, AddFile, Exact, Long, RemoveFile } from '../../delta/actions.ts'
 import { deletionVectorId } from '../../delta/deletion-vectors.ts'
 import { exactBody } from '../../delta/json.ts'
-import { isLong } from '../../delta/longs.ts'
+import { addLongs, isLong } from '../../delta/longs.ts'
 import { parsePath } from '../../delta/paths.ts'
-import { recordCount } from '../../delta/statistics.ts'
+import { rowIdPlaces } from '../../delta/row-ids.ts'
+import { dependsOnNextCommit } from '../../delta/rules/row-ids.ts'
+import { physicalRecordCount, recordCount } from '../../delta/statistics.ts'
 import { tooManyActions } from '../proposal.ts'
-import { tracksRowsAfter } from '../row-ids.ts'
 import type { Head } from '../rows.ts'
 import { judgeFiles } from './judge-files.ts'
-import { addFile, noFiles, noteViolations, tooManyTracked, trackedActionsMax } from './rules.ts'
+import { addFile, noFiles, noteViolations } from './rules.ts'
 import type { Stage, StagedAction } from './stage.ts'
 import type { Place, StagedFiles } from './staged-files.ts'
 
@@ -45,7 +46,6 @@ const sliceMax = 1000
 export function openIntake(options: IntakeOptions): Intake {
   const { actionsMax, heldActionsMax, readHead, createStage } = options
   const held: Action[] = []
-  let tracksRows = false
   let heldCharacters = 0
   let count = 0
   let staging: Staging | undefined
@@ -54,17 +54,14 @@ export function openIntake(options: IntakeOptions): Intake {
     async take(actions) {
       count += actions.length
       if (count > actionsMax) throw tooManyActions(`at least ${count} actions`, actionsMax)
-      if (tracksRows && count > trackedActionsMax) throw tooManyTracked()
       if (staging !== undefined) return staging.take(actions)
       for (const action of actions) {
         held.push(action)
         heldCharacters += action.json.length
       }
       const isSmall = held.length <= heldActionsMax && heldCharacters <= heldCharactersMax
-      if (isSmall || tracksRows) return
+      if (isSmall) return
       const head = await readHead()
-      tracksRows = tracksRowsAfter(held, head)
-      if (tracksRows) return
       staging = createStaging(await createStage(), head)
       await staging.take(held.splice(0))
     },
@@ -90,7 +87,8 @@ function createStaging(stage: Stage, head: Head): Staging {
   const others: Action[] = []
   const places: Place[] = []
   const changes: Action[] = []
-  const sums = { adds: noFiles, numRemoves: 0, changesData: false }
+  const sums = { adds: noFiles, numRemoves: 0, numRowIds: 0 as Long, changesData: false }
+  const tellsRowIds = { adds: false, removes: false }
   const paths = new Set<string>()
   let hasSuspects = false
   const judged: StagedFiles['judged'] = { against: head, found: { list: [], count: 0 } }
@@ -120,18 +118,32 @@ function createStaging(stage: Stage, head: Head): Staging {
     if (sums.adds.numFiles + sums.numRemoves > 0) judged.against = undefined
   }
 
+  function note(row: StagedAction): void {
+    const { kind, size, numRecords, numRowIds, baseRowIdAt, rowVersionAt } = row
+    const tellsIds = baseRowIdAt === 0 || rowVersionAt === 0
+    if (kind === 'remove') {
+      sums.numRemoves += 1
+      tellsRowIds.removes ||= tellsIds
+      return
+    }
+    sums.adds = addFile(sums.adds, size ?? 0, numRecords)
+    tellsRowIds.adds ||= tellsIds
+    row.numRowIdsBefore = longOrNull(sums.numRowIds)
+    if (baseRowIdAt !== 0) sums.numRowIds = addLongs(sums.numRowIds, numRowIds ?? 0)
+  }
+
   async function takeSlice(actions: readonly Action[]): Promise<void> {
     const files = sort(actions)
+    const rows = files.map((file) => toRow(file, head))
     if (judged.against !== undefined) {
       const context = { head, changes, findLiveFile: () => undefined }
-      noteViolations(judged.found, judgeFiles(judgeable(files), context))
+      const early = files.filter((_, at) => !rows[at]?.isLate)
+      noteViolations(judged.found, judgeFiles(early, context))
     }
-    const rows = files.map(toRow)
-    for (const { kind, path, size, numRecords, deletionVectorId } of rows) {
-      if (kind === 'add') sums.adds = addFile(sums.adds, size ?? 0, numRecords)
-      else sums.numRemoves += 1
-      hasSuspects ||= paths.has(path) || (kind === 'add' && deletionVectorId !== null)
-      if (!hasSuspects) paths.add(path)
+    for (const row of rows) {
+      note(row)
+      hasSuspects ||= paths.has(row.path) || row.isLate
+      if (!hasSuspects) paths.add(row.path)
     }
     if (paths.size > comparedPathsMax) hasSuspects = true
     if (hasSuspects) paths.clear()
@@ -149,7 +161,10 @@ function createStaging(stage: Stage, head: Head): Staging {
     async finish() {
       await stage.flush()
       const numLines = next.position - 1
-      return { actions: others, staged: { stage, places, numLines, ...sums, hasSuspects, judged } }
+      return {
+        actions: others,
+        staged: { stage, places, numLines, ...sums, tellsRowIds, hasSuspects, judged },
+      }
     },
     drop: stage.drop,
   }
@@ -159,32 +174,47 @@ const othersMax = 100_000
 /** Beyond so many paths PostgreSQL finds those that are there twice. */
 const comparedPathsMax = 100_000
 
-/** Those that can be judged before the table is locked. One with a deletion vector may be in the table with it. */
-function judgeable(files: readonly PlacedFile[]): PlacedFile[] {
-  return files.filter(({ action }) => action.kind === 'remove' || !action.body.deletionVector)
-}
-
 /** Rows of illegal actions are never committed, but must be storable. */
-function toRow({ action, position }: PlacedFile): StagedAction {
+function toRow({ action, position }: PlacedFile, head: Head): StagedAction {
   const { kind, json: line } = action
   const { path, deletionVector } = action.body
+  const body = isExact(action.body) ? action.body : exactBody(action)
+  const places = rowIdPlaces(action)
   const row = {
     position,
     kind,
     path: parsePath(path).key ?? '',
     deletionVectorId: deletionVectorId(deletionVector)?.replaceAll('\0', '') ?? null,
+    baseRowId: longOrNull(body.baseRowId),
+    baseRowIdAt: places.baseRowId,
+    rowVersion: longOrNull(body.defaultRowCommitVersion),
+    rowVersionAt: places.defaultRowCommitVersion,
     line,
   }
-  if (action.kind === 'remove') return { ...row, size: null, numRecords: null }
-  const add = isExact(action.body) ? action.body : exactBody(action)
-  return { ...row, size: longOrNull(add.size), numRecords: longOrNull(recordCount(add)) }
+  const numRowIdsBefore = null
+  if (action.kind === 'remove') {
+    return { ...row, isLate: false, size: null, numRecords: null, numRowIds: null, numRowIdsBefore }
+  }
+  const add = body as Exact<AddFile>
+  const numRowIds = longOrNull(physicalRecordCount(add))
+  return {
+    ...row,
+    // It may be in the table with its deletion vector.
+    isLate: Boolean(deletionVector) || dependsOnNextCommit(add, head),
+    size: longOrNull(add.size),
+    numRecords: deletionVector ? longOrNull(recordCount(add)) : numRowIds,
+    numRowIds,
+    numRowIdsBefore,
+  }
 }
 
 /** A long that was rounded when it was parsed is beyond the numbers that are safe. */
-function isExact({ size, deletionVector }: AddFile): boolean {
-  return Number.isSafeInteger(size) && Number.isSafeInteger(deletionVector?.cardinality ?? 0)
+function isExact(body: AddFile | RemoveFile): boolean {
+  const { size, deletionVector, baseRowId, defaultRowCommitVersion } = body
+  const longs = [size, deletionVector?.cardinality, baseRowId, defaultRowCommitVersion]
+  return longs.every((long) => Number.isSafeInteger(long ?? 0))
 }
 
-function longOrNull(value: Long | undefined): Long | null {
+function longOrNull(value: Long | null | undefined): Long | null {
   return isLong(value) ? value : null
 }

@@ -1,6 +1,6 @@
 import type { Action, Violation } from '../../delta/actions.ts'
 import type { TableState } from '../../delta/table-state.ts'
-import { validateCommit } from '../../delta/validation.ts'
+import { validateFiles } from '../../delta/validation.ts'
 import { toldInBody } from './rules.ts'
 
 /** An action with its place in the body. */
@@ -18,14 +18,14 @@ export interface FileContext {
 }
 
 /**
- * Judges some of the files of a commit, as if they were all. What two files break together is found when both are
- * among them.
+ * Judges some of the files of a commit, as if they were all. What two files of one path break together is found
+ * when both are among them.
  */
 export function judgeFiles(files: readonly IndexedAction[], context: FileContext): Violation[] {
   const { head, changes, findLiveFile } = context
   const actions = [...changes, ...files.map(({ action }) => action)]
   const placeOf = (at: number) => files[at - changes.length]?.index
-  return validateCommit(actions, { ...head, findLiveFile }).flatMap((violation) => {
+  return validateFiles(actions, { ...head, findLiveFile }).flatMap((violation) => {
     // The changes themselves are judged with the other actions of the commit.
     return placeOf(violation.index) === undefined ? [] : toldInBody(violation, placeOf)
   })

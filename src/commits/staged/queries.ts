@@ -1,15 +1,11 @@
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import type { Tx } from '../../database/connect.ts'
+import { lineWithRowIds, rowIdsIn } from '../row-id-text.ts'
 import type { StageWrite } from '../rows.ts'
+import { liveFile, type StageOf } from './live-file.ts'
+import { contradictedPaths } from './row-id-queries.ts'
 import { noFiles } from './rules.ts'
 import type { FileSums } from './staged-files.ts'
-
-/** A stage and the table that its files are for. */
-export interface StageOf {
-  /** The SQL table of the stage. */
-  stage: string
-  tableId: string
-}
 
 /** A staged file, and the live one of the same path. */
 export interface StagedRow {
@@ -25,14 +21,6 @@ const sums = sql`
   count(*) as "numFiles", coalesce(sum(f.size), 0)::bigint as "sizeInBytes",
   coalesce(sum(f.num_records), 0)::bigint as "numRecords",
   count(*) - count(f.num_records) as "numFilesWithoutRecords"`
-
-/** The live file of each staged path, looked for as in `findLiveFiles`: a stage has no statistics to plan by. */
-const liveFile = ({ tableId }: StageOf) => sql`lateral (
-      select l.ctid as place, l.* from files l
-      where l.removed_version is null and (l.table_id, l.path) >= (${tableId}::uuid, s.path)
-      order by l.table_id, l.path
-      limit 1
-    ) f on f.table_id = ${tableId}::uuid and f.path = s.path`
 
 /** What the live files come to that the stage removes. */
 export async function sumRemoved(tx: Tx, of: StageOf): Promise<FileSums> {
@@ -59,12 +47,13 @@ export async function sumReplaced(tx: Tx, of: StageOf): Promise<FileSums> {
   return rows[0] ?? noFiles
 }
 
-/** Staged files that are judged under the lock: all, or those that are suspect or live. */
-export type Which = 'all' | { suspects: boolean; live: boolean }
+/** Staged files that are judged under the lock: all, or those of some kinds. */
+export type Which = 'all' | { suspects: boolean; live: boolean; contradicted: boolean }
 
 /**
- * Opens a cursor over staged files. Suspect are those whose path is staged twice, and those added with deletion
- * vectors; live are those added that are in the table. All files of a path come one after the other.
+ * Opens a cursor over staged files. Suspect are those whose path is staged twice, and those added that are late; live
+ * are those added that are in the table; contradicted are those removed with other row ids than they have. All files
+ * of a path come one after the other.
  */
 export async function declareStaged(tx: Tx, of: StageOf, which: Which): Promise<void> {
   const stage = sql.table(of.stage)
@@ -77,14 +66,18 @@ export async function declareStaged(tx: Tx, of: StageOf, which: Which): Promise<
     order by s.path, s.position`.execute(tx)
 }
 
-function pathsOf(of: StageOf, { suspects, live }: Exclude<Which, 'all'>) {
+function pathsOf(of: StageOf, { suspects, live, contradicted }: Exclude<Which, 'all'>) {
   const stage = sql.table(of.stage)
   const suspectPaths = [
     sql`select path from ${stage} group by path having count(*) > 1`,
-    sql`select path from ${stage} where kind = 'add' and deletion_vector_id is not null`,
+    sql`select path from ${stage} where is_late`,
   ]
   const livePaths = [sql`select s.path from ${stage} s join ${liveFile(of)} where s.kind = 'add'`]
-  return [...(suspects ? suspectPaths : []), ...(live ? livePaths : [])]
+  return [
+    ...(suspects ? suspectPaths : []),
+    ...(live ? livePaths : []),
+    ...(contradicted ? [contradictedPaths(of)] : []),
+  ]
 }
 
 /** The next files of the cursor. */
@@ -106,14 +99,23 @@ export async function findStagedPaths(
 }
 
 /** Ends the lives of the files that the stage removes. */
-async function applyRemoves(tx: Tx, of: StageOf, version: number): Promise<void> {
+async function applyRemoves(tx: Tx, write: StageWrite): Promise<void> {
+  const { line, ids } = linesOf(write, rowIdsIn(sql`f.add`))
   await sql`
-    update files set removed_version = ${version}, removed_position = e.position, remove = e.line
+    update files set removed_version = ${write.version}, removed_position = e.position, remove = e.line
     from (
-      select f.place, s.position, s.line from ${sql.table(of.stage)} s join ${liveFile(of)}
+      select f.place, s.position, ${line} as line
+      from ${sql.table(write.stage)} s join ${liveFile(write)} ${ids}
       where s.kind = 'remove' and f.deletion_vector_id is not distinct from s.deletion_vector_id
     ) e
     where files.ctid = e.place`.execute(tx)
+}
+
+/** The lines of staged files, and what must be joined to make them: `ids`, where the table tracks rows. */
+function linesOf({ highestRowId }: StageWrite, ids: RawBuilder<unknown>) {
+  return highestRowId === undefined
+    ? { line: sql`s.line`, ids: sql`` }
+    : { line: lineWithRowIds, ids: sql`cross join ${ids}` }
 }
 
 /** Keeps each remove of no live file as a life of no length: a tombstone. Comes after `applyRemoves`. */
@@ -141,21 +143,29 @@ async function replaceLives(tx: Tx, of: StageOf, version: number): Promise<void>
 }
 
 /** Begins the lives of the files that the stage adds; comes last. */
-async function applyAdds(tx: Tx, of: StageOf, version: number): Promise<void> {
+async function applyAdds(tx: Tx, write: StageWrite): Promise<void> {
+  const { stage, tableId, version, highestRowId } = write
+  const assigned = sql`lateral (
+      select coalesce(s.base_row_id, ${highestRowId}::numeric + 1 + s.num_row_ids_before) as base_row_id,
+        coalesce(s.row_version, ${version}) as row_version
+      offset 0
+    ) ids`
+  const { line, ids } = linesOf(write, assigned)
   await sql`
     insert into files (table_id, added_version, added_position, path, deletion_vector_id, size,
       num_records, add)
-    select ${of.tableId}::uuid, ${version}, position, path, deletion_vector_id, size, num_records, line
-    from ${sql.table(of.stage)} where kind = 'add'`.execute(tx)
+    select ${tableId}::uuid, ${version}, s.position, s.path, s.deletion_vector_id, s.size,
+      s.num_records, ${line}
+    from ${sql.table(stage)} s ${ids} where s.kind = 'add'`.execute(tx)
 }
 
 /** Issues the statements that make the staged files those of a version, in the order in which they must run. */
 export function applyStage(tx: Tx, write: StageWrite): Promise<void>[] {
   const { version, hasRemoves, hasTombstones, replacesFiles } = write
   return [
-    ...(hasRemoves ? [applyRemoves(tx, write, version)] : []),
+    ...(hasRemoves ? [applyRemoves(tx, write)] : []),
     ...(hasTombstones ? [insertTombstones(tx, write, version)] : []),
     ...(replacesFiles ? [replaceLives(tx, write, version)] : []),
-    applyAdds(tx, write, version),
+    applyAdds(tx, write),
   ]
 }

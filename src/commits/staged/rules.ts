@@ -1,6 +1,5 @@
 import type { Long, Violation } from '../../delta/actions.ts'
 import { addLongs } from '../../delta/longs.ts'
-import { Problem } from '../../problems.ts'
 import type { FileSums, Violations } from './staged-files.ts'
 
 export const noFiles: FileSums = {
@@ -19,25 +18,15 @@ export function addFile(sums: FileSums, size: Long, numRecords: Long | null): Fi
   }
 }
 
-/** Files are given their row ids in memory, so where a table tracks its rows none are staged, and these are all. */
-export const trackedActionsMax = 100_000
-
 /** An answer lists so many violations at most, and counts the rest. */
 export const violationsMax = 1000
 
-/** Adds what was found to what is known. */
+/** Adds what was found to what is known, of which the first in the body are kept. */
 export function noteViolations(known: Violations, found: readonly Violation[]): void {
+  if (found.length === 0) return
   known.count += found.length
-  known.list.push(...found.slice(0, violationsMax - known.list.length))
-}
-
-/** The refusal of a commit of more actions than are taken where a table tracks its rows. */
-export function tooManyTracked(): Problem {
-  return new Problem(
-    'too-many-actions',
-    `The table tracks its rows, and of such a table one commit may have ${trackedActionsMax} actions. Split it.`,
-    { facts: { maxActions: trackedActionsMax } },
-  )
+  const all = [...known.list, ...found].sort((a, b) => a.index - b.index)
+  known.list = all.slice(0, violationsMax)
 }
 
 /** A violation told of some actions as if they were all, with the places that these have in the body. */

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
 import type { Db, Pool } from '../../database/connect.ts'
 import { copyIn, copyRow, createRowSender } from '../../database/copy-in.ts'
+import type { Long } from '../../delta/actions.ts'
 import type { Sweep } from '../../maintenance/sweeper.ts'
 
 /** A file action on its way into the stage. */
@@ -13,8 +14,19 @@ export interface StagedAction {
   path: string
   deletionVectorId: string | null
   /** Of an add. */
-  size: number | bigint | null
-  numRecords: number | bigint | null
+  size: Long | null
+  numRecords: Long | null
+  /** Whether an add can only be judged under the lock. */
+  isLate: boolean
+  /** Of an add: its records, those that its deletion vector removes included. */
+  numRowIds: Long | null
+  /** Of an add: the row ids that the adds before it need. */
+  numRowIdsBefore: Long | null
+  /** The row ids that the line tells, and where their texts go in it; see `RowIdPlaces`. */
+  baseRowId: Long | null
+  baseRowIdAt: number | null
+  rowVersion: Long | null
+  rowVersionAt: number | null
   /** The line itself. */
   line: string
 }
@@ -49,6 +61,13 @@ export async function createStage({ db, stagePool }: { db: Db; stagePool: Pool }
       deletion_vector_id text,
       size bigint,
       num_records bigint,
+      is_late boolean not null,
+      num_row_ids bigint,
+      num_row_ids_before bigint,
+      base_row_id bigint,
+      base_row_id_at integer,
+      row_version bigint,
+      row_version_at integer,
       line json not null
     )`.execute(db)
   const sender = createRowSender((rows) => copyIn(stagePool, table, rows), sentMax)
@@ -65,8 +84,26 @@ export async function createStage({ db, stagePool }: { db: Db; stagePool: Pool }
   }
 }
 
-function rowOf({ position, kind, path, deletionVectorId, size, numRecords, line }: StagedAction) {
-  return copyRow([position, kind, path, deletionVectorId, size, numRecords, line])
+/** In the order of the columns. */
+function rowOf(action: StagedAction): string {
+  const { position, kind, path, deletionVectorId, size, numRecords, isLate, line } = action
+  const { numRowIds, numRowIdsBefore, baseRowId, baseRowIdAt, rowVersion, rowVersionAt } = action
+  return copyRow([
+    position,
+    kind,
+    path,
+    deletionVectorId,
+    size,
+    numRecords,
+    String(isLate),
+    numRowIds,
+    numRowIdsBefore,
+    baseRowId,
+    baseRowIdAt,
+    rowVersion,
+    rowVersionAt,
+    line,
+  ])
 }
 
 /** Stages that a server has left when it was killed: no commit under way can be as old as these. */

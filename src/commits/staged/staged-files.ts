@@ -11,8 +11,12 @@ export interface StagedFiles {
   numLines: number
   adds: FileSums
   numRemoves: number
-  /** Whether a path may be staged twice, or an add has a deletion vector: such files are judged under the lock. */
+  /** Row ids that its adds need where rows are tracked, those of files that are live already included. */
+  numRowIds: Long
+  /** Whether a path may be staged twice, or an add can only be judged under the lock. */
   hasSuspects: boolean
+  /** Whether any of its adds, or of its removes, tells a row id. */
+  tellsRowIds: { adds: boolean; removes: boolean }
   /** Whether any of its files has `dataChange`. */
   changesData: boolean
   judged: Judged
@@ -37,8 +41,17 @@ export interface StageSurvey {
   removed: FileSums
   replaced: FileSums
   violations: Violations
+  rowIds: StagedRowIds
   /** Of the files that winners remove, those that the commit adds and removes, by canonical path. */
   contested: { added: ReadonlySet<string>; removed: ReadonlySet<string> }
+}
+
+/** The row ids of staged files. */
+export interface StagedRowIds {
+  /** Those that the files are to be given; undefined where the table does not track rows. */
+  numAssigned: Long | undefined
+  /** Of the live files that lack row ids, those that the commit removes or adds anew. Counted where it matters. */
+  numFilesWithout: number
 }
 
 /** What some files come to. */

@@ -2,27 +2,32 @@ import type { Tx } from '../../database/connect.ts'
 import { pathKey } from '../../delta/conflicts/winner.ts'
 import type { BatchState, WinnerCommit } from '../ledger.ts'
 import { parseAction } from '../proposal.ts'
-import type { Head } from '../rows.ts'
 import { placeParts } from '../touched.ts'
-import type { Part, Proposal } from '../unit.ts'
+import type { Part } from '../unit.ts'
 import { judgeFiles } from './judge-files.ts'
+import type { StageOf } from './live-file.ts'
 import {
   declareStaged,
   fetchStaged,
   findStagedPaths,
   type StagedRow,
-  type StageOf,
   sumRemoved,
   sumReplaced,
 } from './queries.ts'
 import { dropViolations, noFiles, noteViolations } from './rules.ts'
-import type { StagedFiles, StageSurvey, Violations } from './staged-files.ts'
+import type { StageSurvey, Violations } from './staged-files.ts'
+import {
+  judgeSharedRows,
+  type PlacedFiles,
+  type SurveyedFiles,
+  surveyRowIds,
+} from './survey-row-ids.ts'
 
 /** Holds the files that are staged for the parts against their tables, which must be locked, and their winners. */
 export async function surveyStages(
   tx: Tx,
   parts: readonly Part[],
-  { heads, winners }: BatchState,
+  { heads, winners, filesWithoutRowIds }: BatchState,
 ): Promise<{ tableId: string; survey: StageSurvey }[]> {
   const surveys: { tableId: string; survey: StageSurvey }[] = []
   for (const { tableId, proposal } of placeParts(parts, heads)) {
@@ -31,11 +36,15 @@ export async function surveyStages(
     if (staged === undefined || head === undefined) continue
     const of = { stage: staged.stage.table, tableId }
     const own = winners?.filter(({ row }) => row.tableId === tableId && row.version > readVersion)
-    const { violations, replaces } = await judgeStage(tx, of, { proposal, staged, head })
+    const files = { proposal, staged, head }
+    const { violations, replaces } = await judgeStage(tx, of, files)
     const removed = staged.numRemoves > 0 ? await sumRemoved(tx, of) : noFiles
     const replaced = replaces ? await sumReplaced(tx, of) : noFiles
     const contested = await findContested(tx, of, own ?? [])
-    surveys.push({ tableId, survey: { removed, replaced, violations, contested } })
+    const numFilesWithout = filesWithoutRowIds.find((one) => one.tableId === tableId)?.count ?? 0
+    const keeps = replaces && violations.count === 0
+    const rowIds = await surveyRowIds(tx, of, { files, keeps, numFilesWithout })
+    surveys.push({ tableId, survey: { removed, replaced, violations, rowIds, contested } })
   }
   return surveys
 }
@@ -43,31 +52,45 @@ export async function surveyStages(
 /** Files that are judged at once. */
 const pageMax = 2000
 
-/**
- * What the files break that could not be seen when they came in, and whether any of them may be live. When the table has been given another protocol or
- * metadata since, all of them are judged anew.
- */
+/** What the files break, and whether any of them may be live. */
 async function judgeStage(
   tx: Tx,
   of: StageOf,
-  { proposal, staged, head }: { proposal: Proposal; staged: StagedFiles; head: Head },
+  files: SurveyedFiles,
+): Promise<{ violations: Violations; replaces: boolean }> {
+  const indexOf = indexFinder(files)
+  const { violations, replaces } = await judgeUnderLock(tx, of, { files, indexOf })
+  const shared = await judgeSharedRows(tx, of, { files, indexOf })
+  noteViolations(violations, shared.list)
+  violations.count += shared.count - shared.list.length
+  return { violations, replaces }
+}
+
+/**
+ * Adds to what the files were found to break when they came in what could not be seen then. When the table has been
+ * given another protocol or metadata since, all of them are judged anew.
+ */
+async function judgeUnderLock(
+  tx: Tx,
+  of: StageOf,
+  { files: { proposal, staged, head }, indexOf }: PlacedFiles,
 ): Promise<{ violations: Violations; replaces: boolean }> {
   const { against, found } = staged.judged
   const isCurrent =
     against?.protocolJson === head.protocolJson && against.metadataJson === head.metadataJson
-  const suspects = staged.hasSuspects
+  const { hasSuspects: suspects, tellsRowIds } = staged
   const live = head.numFiles > 0
-  if (isCurrent && !suspects && !live) return { violations: found, replaces: false }
-  await declareStaged(tx, of, isCurrent ? { suspects, live } : 'all')
-  let replaces = false
   const violations: Violations = isCurrent
     ? { list: [...found.list], count: found.count }
     : { list: [], count: 0 }
+  if (isCurrent && !suspects && !live) return { violations, replaces: false }
+  const contradicted = live && tellsRowIds.removes
+  await declareStaged(tx, of, isCurrent ? { suspects, live, contradicted } : 'all')
+  let replaces = false
   const changes = proposal.actions.filter(({ kind }) => kind === 'metaData' || kind === 'protocol')
-  const indexOf = indexFinder(proposal, staged)
   for await (const rows of pagesByPath(tx)) {
     const live = new Map(rows.flatMap((row) => (row.isLive ? [[row.path, row] as const] : [])))
-    const files = rows.map((row) => ({
+    const placed = rows.map((row) => ({
       action: parseAction(row.line),
       index: indexOf(row.position),
     }))
@@ -76,10 +99,9 @@ async function judgeStage(
       return row && { deletionVectorId: row.liveVectorId, add: row.liveAdd }
     }
     replaces ||= live.size > 0
-    dropViolations(violations, new Set(files.map(({ index }) => index)))
-    noteViolations(violations, judgeFiles(files, { head, changes, findLiveFile }))
+    dropViolations(violations, new Set(placed.map(({ index }) => index)))
+    noteViolations(violations, judgeFiles(placed, { head, changes, findLiveFile }))
   }
-  violations.list.sort((a, b) => a.index - b.index)
   return { violations, replaces }
 }
 
@@ -99,9 +121,9 @@ async function* pagesByPath(tx: Tx): AsyncGenerator<StagedRow[]> {
 }
 
 /** Finds the place in the body of a line of the log file: a commitInfo of the writer's takes none. */
-function indexFinder({ actions }: Proposal, { places }: StagedFiles): (position: number) => number {
+function indexFinder({ proposal: { actions }, staged: { places } }: SurveyedFiles) {
   const infos = places.flatMap(({ index }, at) => (actions[at]?.kind === 'commitInfo' ? index : []))
-  return (position) =>
+  return (position: number) =>
     infos.reduce((index, info) => (info <= index ? index + 1 : index), position - 1)
 }
 

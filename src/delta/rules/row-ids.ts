@@ -1,13 +1,13 @@
 /** The rules of row tracking for files and their table (PROTOCOL.md, "Writer Requirements for Row Tracking"). */
-import type { Action, Long, Metadata, Violation } from '../actions.ts'
+import type { Action, AddFile, Exact, Long, Metadata, Violation } from '../actions.ts'
 import type { Configuration } from '../column-mapping.ts'
 import type { StructType } from '../data-types.ts'
 import { exactBody } from '../json.ts'
-import { addLongs } from '../longs.ts'
+import { addLongs, isLong } from '../longs.ts'
 import { givenRowIds, hasRowIds, noRowId, type RowIds, rowIdsOfLine } from '../row-ids.ts'
 import { hiddenColumnFaults, reliesOnRowIds, rowTrackingFaults } from '../row-tracking.ts'
 import { physicalRecordCount, recordCountOfLine } from '../statistics.ts'
-import type { LiveFile } from '../table-state.ts'
+import type { LiveFile, TableState } from '../table-state.ts'
 import { quoted } from '../text.ts'
 import type { Report } from '../violations.ts'
 import type { Body } from './bodies.ts'
@@ -19,6 +19,11 @@ const statsNeeded =
 
 function isEmpty(ids: Partial<RowIds>): boolean {
   return names.every((name) => ids[name] === undefined)
+}
+
+/** What is no long at all is told of elsewhere. */
+function isUnreadable(ids: Partial<RowIds>): boolean {
+  return names.some((name) => Number.isNaN(ids[name]))
 }
 
 /** What a file has been told to have stays so for as long as it is in the table. */
@@ -44,7 +49,7 @@ interface Told {
 /** Judges the row ids of a file that is added. Those that are left out the service assigns. */
 export function checkAddRowIds(body: Body<'add'>, site: AddSite, tell: Told): void {
   const given = givenRowIds(body)
-  if (names.some((name) => Number.isNaN(given[name]))) return
+  if (isUnreadable(given)) return
   if (!tell.commit.tracksRows && isEmpty(given)) return
   const has = rowIdsOfLine(site.live?.add)
   checkKept(given, has, tell.report)
@@ -84,11 +89,14 @@ function checkLength(baseRowId: Long, { live, numRecords }: AddSite, tell: Told)
   }
 }
 
+function lastOf(baseRowId: Long, numRecords: Long): Long {
+  return addLongs(addLongs(baseRowId, numRecords), -1)
+}
+
 /** Ids that the service did not just now assign must be among those that it has. */
 function checkRange(baseRowId: Long, numRecords: Long, { commit, report }: Told): void {
   const highest = commit.state?.rowIdHighWaterMark ?? noRowId
-  const last = addLongs(addLongs(baseRowId, numRecords), -1)
-  if (last <= highest) return
+  if (lastOf(baseRowId, numRecords) <= highest) return
   const message = `the rows from baseRowId ${baseRowId} on lie beyond ${highest}, the highest row id of the table; leave it out, and the service assigns it`
   report('row-ids-contradict', message)
 }
@@ -116,13 +124,18 @@ export function checkRemoveRowIds(
   report: Report,
 ): void {
   const given = givenRowIds(body)
-  if (!isEmpty(given)) checkKept(given, rowIdsOfLine(live?.add), report)
+  if (!isEmpty(given) && !isUnreadable(given)) checkKept(given, rowIdsOfLine(live?.add), report)
 }
 
-interface Range {
+/** A file that tells its row ids. */
+export interface RangeFile {
   index: number
   path: string
+  /** The first of them. */
   from: Long
+}
+
+interface Range extends RangeFile {
   /** Behind the last. */
   to: Long
 }
@@ -133,23 +146,43 @@ function givenRanges(actions: readonly Action[]): Range[] {
     const body = exactBody(action)
     const { path, baseRowId: from } = body
     const numRecords = physicalRecordCount(body) ?? 0
-    if (from === null || from === undefined || numRecords === 0) return []
+    if (!isLong(from) || numRecords === 0) return []
     return { index, path, from, to: addLongs(from, numRecords) }
   })
+}
+
+/** What is wrong with a file whose rows begin within those of the file before it. */
+export function sharedRange(file: RangeFile, before: RangeFile): Violation {
+  const { index, path, from } = file
+  const message = `baseRowId ${from} lies within the rows of ${quoted(before.path)}, actions[${before.index}]; rows of two files cannot have the same ids`
+  return { code: 'row-ids-contradict', index, path, message }
 }
 
 /** Files of one commit that claim the same rows. */
 export function sharedRowIds(actions: readonly Action[], commit: Commit): Violation[] {
   if (!commit.tracksRows) return []
-  const ranges = givenRanges(actions).sort((a, b) => (a.from < b.from ? -1 : 1))
-  const violations: Violation[] = []
-  for (const [at, { index, path, from }] of ranges.entries()) {
+  const ranges = givenRanges(actions).sort((a, b) =>
+    a.from < b.from ? -1 : Number(a.from > b.from),
+  )
+  return ranges.flatMap((range, at) => {
     const before = ranges[at - 1]
-    if (before === undefined || before.to <= from) continue
-    const message = `baseRowId ${from} lies within the rows of ${quoted(before.path)}, actions[${before.index}]; rows of two files cannot have the same ids`
-    violations.push({ code: 'row-ids-contradict', index, path, message })
-  }
-  return violations
+    return before === undefined || before.to <= range.from ? [] : sharedRange(range, before)
+  })
+}
+
+/**
+ * Whether the verdict on the row ids of a file that is not in the table may be another once the table has had more
+ * commits.
+ */
+export function dependsOnNextCommit(
+  body: Exact<AddFile>,
+  { version, rowIdHighWaterMark }: Pick<TableState, 'version' | 'rowIdHighWaterMark'>,
+): boolean {
+  const { baseRowId, defaultRowCommitVersion } = givenRowIds(body)
+  if (baseRowId === undefined) return defaultRowCommitVersion !== undefined
+  if (defaultRowCommitVersion !== undefined && defaultRowCommitVersion > version + 1) return true
+  const numRecords = physicalRecordCount(body) ?? 0
+  return isLong(baseRowId) && lastOf(baseRowId, numRecords) > (rowIdHighWaterMark ?? noRowId)
 }
 
 /** Files of the table that lack row ids, and are neither removed nor added anew by the commit. */

@@ -80,7 +80,7 @@ function clusteredPartitions(commit: Commit): Violation[] {
 }
 
 /** New files under a schema that no file can hold; told of the first one. */
-function unwritableFiles({ metadata, state, adds }: Commit): Violation[] {
+export function unwritableFiles({ metadata, state, adds }: Commit): Violation[] {
   if (adds.size === 0 || !metadata?.schemaString.includes('"void"')) return []
   const schema = schemaOf(metadata)
   if (schema === undefined || !hasUnwritableVoid(schema)) return []

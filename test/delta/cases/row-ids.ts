@@ -114,6 +114,18 @@ const files: Case[] = [
     tracked(),
     ['row-ids-contradict', 0],
   ),
+  onTable(
+    'a removed file with a row id that some readers cannot read',
+    [
+      action(
+        'remove',
+        { path: 'live', dataChange: true, baseRowId: 3 },
+        '{"remove":{"path":"live","dataChange":true,"baseRowId":3.0}}',
+      ),
+    ],
+    tracked(),
+    ['long-invalid', 0],
+  ),
   onTable('a removed file that is not there', [remove('gone', { baseRowId: 700 })], tracked()),
   onTable('a file without row ids again', [add('old', { stats: stats(3) })], tracked()),
   onTable(
