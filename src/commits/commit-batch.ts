@@ -25,7 +25,6 @@ import {
   carriersOf,
   changedReads,
   filesTouched,
-  type PlacedPart,
   placeParts,
   relyingOnRowIds,
   takenVersions,
@@ -40,6 +39,8 @@ export interface BatchResult {
   outcomes: Map<Unit, Outcome | Problem>
   /** The tables that have a new version. */
   changedTables: string[]
+  /** Whether it had to wait for a table, which another transaction then left changed. */
+  waited: boolean
   /** Stands for the state that the batch left. Undefined when PostgreSQL went away right behind the commit. */
   consistencyToken: string | undefined
 }
@@ -54,24 +55,22 @@ export interface BatchResult {
 export async function commitBatch(
   pool: Pool,
   units: readonly Unit[],
-  { idempotencyRetentionMs, bulkMsMax, waits }: CommitOptions & { waits: boolean },
+  { bulkMsMax, ...reading }: CommitOptions & Waiting,
 ): Promise<BatchResult> {
-  const parts = units.flatMap((unit) => unit.parts)
-  const keys = keysOf(units.map((unit) => unit.idempotent))
   let isCommitting = false
   const work = async (tx: Tx) => {
-    const reading = { parts, keys, idempotencyRetentionMs, waits }
-    const { state, keyState, held } = await lockAndRead(tx, reading)
-    const judged = units.filter((unit) => unit.parts.every(({ table }) => !held.has(table)))
-    const { outcomes, writes } = await surveyAndJudge(tx, judged, { state, keyState })
+    const { held, waited, ...found } = await lockAndRead(tx, units, reading)
+    const judged = found.units.filter(({ parts }) => parts.every(({ table }) => !held.has(table)))
+    const { outcomes, writes } = await surveyAndJudge(tx, judged, found)
     isCommitting = true
     const result = {
       outcomes: new Map(judged.map((unit, index) => [unit, outcomes[index] as Outcome | Problem])),
       changedTables: writes.heads.map((head) => head.id),
+      waited,
     }
     return { result, writes: write(tx, writes) }
   }
-  const settings = settingsFor(parts, bulkMsMax)
+  const settings = settingsFor(partsOf(units), bulkMsMax)
   const { result, consistencyToken } = await inPipelinedTransaction(pool, work, settings).catch(
     (error) => {
       throw isCommitting && !isRefusal(error) ? inDoubt(error) : error
@@ -89,14 +88,13 @@ export async function checkUnit(
   unit: Unit,
   { bulkMsMax }: Pick<CommitOptions, 'bulkMsMax'>,
 ): Promise<Outcome | Problem> {
-  const { parts } = unit
   const alone = { ...unit, idempotent: undefined }
   const work = async (tx: Tx) => {
-    const reading = { parts, keys: [], idempotencyRetentionMs: 0, waits: true }
-    const { outcomes } = await surveyAndJudge(tx, [alone], await lockAndRead(tx, reading))
+    const reading = { idempotencyRetentionMs: 0, waits: true }
+    const { outcomes } = await surveyAndJudge(tx, [alone], await lockAndRead(tx, [alone], reading))
     return { result: outcomes, writes: [] }
   }
-  const settings = settingsFor(parts, bulkMsMax)
+  const settings = settingsFor(unit.parts, bulkMsMax)
   const { result } = await inPipelinedTransaction(pool, work, settings)
   const [outcome] = result
   if (outcome === undefined) throw new Error('a unit was judged without an outcome')
@@ -122,44 +120,71 @@ async function surveyAndJudge(
   const isKnown = ({ idempotent }: Unit) =>
     idempotent !== undefined &&
     (keyState.kept.has(idempotent.key) || keyState.busy.has(idempotent.key))
-  const parts = units.flatMap((unit) => (isKnown(unit) ? [] : unit.parts))
+  const parts = partsOf(units.filter((unit) => !isKnown(unit)))
   const surveys = await surveyStages(tx, parts, state)
   return judgeBatch(units, { ...state, surveys }, keyState)
 }
 
-interface Reading {
-  parts: readonly Part[]
-  keys: readonly string[]
-  idempotencyRetentionMs: number
+function partsOf(units: readonly Unit[]): Part[] {
+  return units.flatMap((unit) => unit.parts)
+}
+
+/** How a batch deals with tables that another transaction holds. */
+interface Waiting {
+  /** Whether it waits for them, or passes by their units. */
   waits: boolean
+  /** Whether a wait is likely; then nothing is read before the locks are there, for it would be read again. */
+  expectsWait?: boolean
+  /** Called when it has waited, or expected to: units on its tables that have come meanwhile, and go with it. */
+  takeIn?: (() => readonly Unit[]) | undefined
+}
+
+/** What a batch has found under its locks, and its units by then. */
+interface Found {
+  units: readonly Unit[]
+  state: BatchState
+  keyState: KeyState
+  /** Tables that were held, which it did not lock. */
+  held: ReadonlySet<string>
+  waited: boolean
 }
 
 /**
- * Locks what the verdicts depend on, and reads it under the locks, in as few journeys as can be. Answers as well
- * the tables that were held, which it did not lock.
+ * Locks what the verdicts depend on, and reads it under the locks, in as few journeys as can be: one, if tables are
+ * named by id and none is waited for.
  */
 async function lockAndRead(
   tx: Tx,
-  { parts, keys, idempotencyRetentionMs, waits }: Reading,
-): Promise<{ state: BatchState; keyState: KeyState; held: ReadonlySet<string> }> {
+  units: readonly Unit[],
+  reading: Waiting & Pick<CommitOptions, 'idempotencyRetentionMs'>,
+): Promise<Found> {
+  const { idempotencyRetentionMs, waits, expectsWait = false, takeIn = () => [] } = reading
+  const parts = partsOf(units)
   const tables = [...new Set(parts.map((part) => part.table))]
   // Statements run in the order in which they are issued: the locks first.
-  const claiming = claimKeys(tx, keys)
+  const claiming = claimKeys(tx, keysOf(units))
   const locking = lockHeads(tx, tables, { skipHeld: !waits })
-  const finding = findAnswers(tx, keys, idempotencyRetentionMs)
   // Tables that are named by id can be read at once; those named by name are only known when locked.
-  const byId = parts.every((part) => isTableId(part.table))
-  const early = byId ? readTouched(tx, placeParts(parts, [])) : undefined
-  const [busy, { heads, now }, kept, read] = await Promise.all([claiming, locking, finding, early])
-  const placed = placeParts(parts, heads)
-  const { winners, appTransactions, ...touched } = read ?? (await readTouched(tx, placed))
+  const readsEarly = !expectsWait && parts.every((part) => isTableId(part.table))
+  const early = readsEarly ? read(tx, units, { heads: [], idempotencyRetentionMs }) : undefined
+  const [busy, { heads, now, waited }, foundEarly] = await Promise.all([claiming, locking, early])
+  const more = waited || expectsWait ? takeIn() : []
+  const all = [...units, ...more]
+  const [busyToo, { kept, ...touched }] = await Promise.all([
+    claimKeys(tx, keysOf(more)),
+    more.length === 0 && foundEarly !== undefined
+      ? foundEarly
+      : read(tx, all, { heads, idempotencyRetentionMs }),
+  ])
+  const placed = placeParts(partsOf(all), heads)
   const [takers, readStates, held] = await Promise.all([
-    findCommits(tx, [...takenVersions(placed, heads), ...carriersOf(appTransactions)]),
-    findReadStates(tx, changedReads(placed, winners ?? [])),
+    findCommits(tx, [...takenVersions(placed, heads), ...carriersOf(touched.appTransactions)]),
+    findReadStates(tx, changedReads(placed, touched.winners ?? [])),
     waits ? new Set<string>() : findExisting(tx, unlocked(tables, heads)),
   ])
-  const state = { now, heads, takers, winners, readStates, appTransactions, ...touched }
-  return { state, keyState: { busy, kept }, held }
+  const keyState = { busy: new Set([...busy, ...busyToo]), kept }
+  const state = { now, heads, takers, readStates, ...touched }
+  return { units: all, state, keyState, held, waited }
 }
 
 /** The tables that are none of the heads: they are held, or not there. */
@@ -168,15 +193,21 @@ function unlocked(tables: readonly string[], heads: readonly Head[]): string[] {
   return tables.filter((table) => !locked.has(table))
 }
 
-/** Reads what the parts touch: live files, commits since the versions read, app transactions. */
-async function readTouched(tx: Tx, parts: readonly PlacedPart[]) {
-  const [liveFiles, winners, appTransactions, filesWithoutRowIds] = await Promise.all([
+/** Reads what units touch: kept answers, live files, commits since the versions read, app transactions. */
+async function read(
+  tx: Tx,
+  units: readonly Unit[],
+  { heads, idempotencyRetentionMs }: { heads: readonly Head[]; idempotencyRetentionMs: number },
+) {
+  const parts = placeParts(partsOf(units), heads)
+  const [kept, liveFiles, winners, appTransactions, filesWithoutRowIds] = await Promise.all([
+    findAnswers(tx, keysOf(units), idempotencyRetentionMs),
     findLiveFiles(tx, filesTouched(parts)),
     listWinners(tx, winnersWanted(parts)),
     findAppTransactions(tx, appTransactionsAsked(parts)),
     countFilesWithoutRowIds(tx, relyingOnRowIds(parts)),
   ])
-  return { liveFiles, winners, appTransactions, filesWithoutRowIds }
+  return { kept, liveFiles, winners, appTransactions, filesWithoutRowIds }
 }
 
 /** An error that ends a transaction but not its session comes from a database that did not commit. */

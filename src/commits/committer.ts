@@ -56,6 +56,7 @@ const quickBatchesMax = 2
 /** Each has a connection for as long as it takes. */
 const aloneBatchesMax = 3
 const heldRetryMs = 20
+const contendedMax = 1000
 
 /**
  * A unit waits in the lanes of its tables, is taken into a batch when these are free, and is answered when the
@@ -71,6 +72,8 @@ export function createCommitter(options: CommitterOptions): Committer {
     actionsMax: batchActionsMax,
   })
   const gathering = new Gathering()
+  /** Tables for which the last slow batch had to wait, as when another server commits to them too. */
+  const contended = new Set<string>()
   const idlers: (() => void)[] = []
   const droppings = new Set<Promise<void>>()
   let isWoken = false
@@ -102,13 +105,28 @@ export function createCommitter(options: CommitterOptions): Committer {
   async function run(batch: Batch<Waiting>): Promise<void> {
     const [first] = batch.turns
     if (first?.isAlone) return first.begin(batch)
-    const units = batch.turns.filter((turn) => !turn.isAlone)
+    const tables = first?.tables ?? []
+    const waits = batch.kind === 'slow'
     const started = performance.now()
-    const { held, timedOut } = await settle(units, { ...options, waits: batch.kind === 'slow' })
+    const { held, waited, timedOut } = await settle(unitsOf(batch.turns), {
+      ...options,
+      waits,
+      expectsWait: waits && tables.some((table) => contended.has(table)),
+      takeIn: () => unitsOf(lanes.takeIn(batch)),
+    })
+    if (waits) noteContended(tables, waited)
     if (timedOut) for (const turn of lanes.giveUpHeld(batch)) if (!turn.isAlone) refuseHeld(turn)
     const now = performance.now()
-    gathering.answered({ units: units.length, ms: now - started }, now)
+    gathering.answered({ units: batch.turns.length, ms: now - started }, now)
     finish(batch, held)
+  }
+
+  function noteContended(tables: readonly string[], waited: boolean): void {
+    if (contended.size >= contendedMax) contended.clear()
+    for (const table of tables) {
+      if (waited) contended.add(table)
+      else contended.delete(table)
+    }
   }
 
   function finish(batch: Batch<Waiting>, held: readonly Waiting[] = []): void {
@@ -181,6 +199,10 @@ export function createCommitter(options: CommitterOptions): Committer {
     },
     alone,
   }
+}
+
+function unitsOf(turns: readonly Waiting[]): WaitingUnit[] {
+  return turns.filter((turn) => !turn.isAlone)
 }
 
 function isStaged({ parts }: Unit): boolean {

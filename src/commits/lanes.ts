@@ -13,8 +13,11 @@ export interface Turn {
  */
 export interface Batch<T extends Turn> {
   kind: 'quick' | 'slow' | 'alone'
-  turns: readonly T[]
+  turns: T[]
 }
+
+/** What may still be taken. */
+type Room = Record<'units' | 'actions', number>
 
 export interface LaneLimits {
   /** Batches in flight at most, those of kind `alone` aside. One of them is kept for a quick batch, if there are two. */
@@ -103,6 +106,20 @@ export class Lanes<T extends Turn> {
     return this.#start(ready.length === 1 && may.slow ? 'slow' : 'quick', ready)
   }
 
+  /** Adds to a slow batch in flight what waits behind it for its table, as far as there is room, and answers that. */
+  takeIn(batch: Batch<T>): T[] {
+    const [first] = batch.turns
+    if (batch.kind !== 'slow' || first === undefined) return []
+    const { unitsMax, actionsMax } = this.#limits
+    const room = {
+      units: unitsMax - batch.turns.length,
+      actions: actionsMax - batch.turns.reduce((sum, { actions }) => sum + actions, 0),
+    }
+    const taken = first.tables.flatMap((table) => this.#fill(batch, table, [room]))
+    this.#inFlight += taken.length
+    return taken
+  }
+
   /** Gives the tables of a batch free. Turns that were passed by go back to the front of their lanes. */
   finish(batch: Batch<T>, passedBy: readonly T[] = []): void {
     this.#batches[batch.kind] -= 1
@@ -172,32 +189,33 @@ export class Lanes<T extends Turn> {
   /** Takes from each of these lanes its share. */
   #start(kind: Batch<T>['kind'], tables: readonly string[]): Batch<T> {
     const { unitsMax, actionsMax } = this.#limits
-    const turns: T[] = []
-    const batch: Batch<T> = { kind, turns }
+    const batch: Batch<T> = { kind, turns: [] }
     const room = { units: kind === 'alone' ? 1 : unitsMax, actions: actionsMax }
     const share = { units: room.units / tables.length, actions: actionsMax / tables.length }
-    for (const table of tables) {
-      const left = {
-        units: Math.min(share.units, room.units),
-        actions: Math.min(share.actions, room.actions),
-      }
-      while (left.units > 0 && left.actions > 0) {
-        const turn = this.#next(table, batch)
-        if (turn === undefined || !this.#mayJoin(turn, batch)) break
-        if (kind === 'quick' && this.#heldState(turn) !== 'no') left.units = 0
-        this.#enter(batch, turn)
-        turns.push(turn)
-        for (const limit of [left, room]) {
-          limit.units -= 1
-          limit.actions -= turn.actions
-        }
-      }
-    }
+    for (const table of tables) this.#fill(batch, table, [{ ...share }, room])
     this.#batches[kind] += 1
-    this.#inFlight += turns.length
+    this.#inFlight += batch.turns.length
     this.#taken += 1
     this.#numbers.set(batch, this.#taken)
     return batch
+  }
+
+  /** Adds turns of a lane to a batch until one of the rooms is full, and answers them. */
+  #fill(batch: Batch<T>, table: string, rooms: readonly Room[]): T[] {
+    const taken: T[] = []
+    let isTrial = false
+    while (!isTrial && rooms.every(({ units, actions }) => units > 0 && actions > 0)) {
+      const turn = this.#next(table, batch)
+      if (turn === undefined || !this.#mayJoin(turn, batch)) break
+      isTrial = batch.kind === 'quick' && this.#heldState(turn) !== 'no'
+      this.#enter(batch, turn)
+      taken.push(turn)
+      for (const room of rooms) {
+        room.units -= 1
+        room.actions -= turn.actions
+      }
+    }
+    return taken
   }
 
   /** The turn that is first in its lanes, all of them free or taken by this batch. */
@@ -241,6 +259,7 @@ export class Lanes<T extends Turn> {
 
   #enter(batch: Batch<T>, turn: T): void {
     this.#count(turn, -1)
+    batch.turns.push(turn)
     for (const table of turn.tables) {
       const lane = this.#laneOf(table)
       lane.waiting.shift()

@@ -23,10 +23,14 @@ export interface DurableBatch {
   changedTables: readonly string[]
 }
 
-export interface SettleOptions extends CommitOptions {
+export interface SettleOptions<U extends SubmittedUnit> extends CommitOptions {
   pool: Pool
   /** Whether to wait for the row of a table that another transaction holds, or to pass by its units. */
   waits: boolean
+  /** Whether a wait is likely. */
+  expectsWait?: boolean
+  /** Called when the batch has waited, or expected to: units that have come meanwhile, to be settled with it. */
+  takeIn?: (() => readonly U[]) | undefined
   /** Called once the batch is durable. */
   onBatch: (batch: DurableBatch) => void
 }
@@ -35,20 +39,31 @@ export interface SettleOptions extends CommitOptions {
 export interface Settled<U extends SubmittedUnit> {
   /** Units that were passed by and have no answer yet. */
   held: readonly U[]
-  /** Whether the batch waited for a table as long as it may. */
+  /** Whether the batch waited for a table. */
+  waited: boolean
+  /** Whether it did so for as long as it may, in vain. */
   timedOut: boolean
 }
 
 /** Commits a batch and answers each of its callers, but for those that are passed by. Never throws. */
 export async function settle<U extends SubmittedUnit>(
-  batch: readonly U[],
-  options: SettleOptions,
+  units: readonly U[],
+  { takeIn, expectsWait = false, ...options }: SettleOptions<U>,
 ): Promise<Settled<U>> {
   const started = performance.now()
+  const batch = [...units]
+  const unitsTakenIn = () => {
+    const more = takeIn?.() ?? []
+    batch.push(...more)
+    return more.map(({ unit }) => unit)
+  }
   try {
-    const units = batch.map(({ unit }) => unit)
-    const result = await commitBatch(options.pool, units, options)
-    const { outcomes, changedTables, consistencyToken } = result
+    const result = await commitBatch(
+      options.pool,
+      units.map(({ unit }) => unit),
+      { ...options, expectsWait, takeIn: unitsTakenIn },
+    )
+    const { outcomes, changedTables, waited, consistencyToken } = result
     const now = performance.now()
     const judged = batch.filter(({ unit }) => outcomes.has(unit))
     const held = batch.filter(({ unit }) => !outcomes.has(unit))
@@ -62,7 +77,7 @@ export async function settle<U extends SubmittedUnit>(
       if (outcome === undefined || outcome instanceof Problem) reject(outcome)
       else resolve({ ...outcome, consistencyToken })
     }
-    return { held, timedOut: false }
+    return { held, waited, timedOut: false }
   } catch (error) {
     return settleFailed(batch, error, options)
   }
@@ -75,7 +90,7 @@ export async function settle<U extends SubmittedUnit>(
 async function settleFailed<U extends SubmittedUnit>(
   batch: readonly U[],
   error: unknown,
-  options: SettleOptions,
+  options: SettleOptions<U>,
 ): Promise<Settled<U>> {
   const held: U[] = []
   const mayTryAgain = !(error instanceof Problem) && toProblem(error) === undefined
@@ -83,11 +98,11 @@ async function settleFailed<U extends SubmittedUnit>(
     for (const one of batch) held.push(...(await settle([one], options)).held)
   } else if (isLockTimeout(error)) {
     batch.forEach(refuseHeld)
-    return { held, timedOut: true }
+    return { held, waited: true, timedOut: true }
   } else {
     for (const { reject } of batch) reject(error)
   }
-  return { held, timedOut: false }
+  return { held, waited: false, timedOut: false }
 }
 
 /** Refuses a unit for which the row of its table was held for too long. */

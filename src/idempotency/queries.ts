@@ -64,7 +64,9 @@ export async function deleteExpiredAnswers(tx: Tx, retentionMs: number): Promise
   return Number(numAffectedRows)
 }
 
-/** The claimed keys of `requests`, sorted, so that two transactions claim them in the same order. */
-export function keysOf(requests: readonly (IdempotentRequest | undefined)[]): string[] {
-  return [...new Set(requests.flatMap((request) => request?.key ?? []))].sort()
+/** The claimed keys of requests, sorted, so that two transactions claim them in the same order. */
+export function keysOf(
+  requests: readonly { idempotent?: IdempotentRequest | undefined }[],
+): string[] {
+  return [...new Set(requests.flatMap(({ idempotent }) => idempotent?.key ?? []))].sort()
 }

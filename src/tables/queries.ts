@@ -123,34 +123,44 @@ function areNamed(tables: readonly string[]) {
   return ids.length === 0 ? byName : sql<boolean>`(${byId} or ${byName})`
 }
 
+/** Heads as they were locked. */
+export interface LockedHeads {
+  heads: Head[]
+  /** Epoch milliseconds by the database's clock. */
+  now: number
+  /** Whether one of them had to be waited for and was changed meanwhile. */
+  waited: boolean
+}
+
 /**
  * Locks the heads of tables, named by id or by name, in the order of their ids, so that two batches cannot wait
- * for each other; answers them with the database's clock. With `skipHeld` it waits for none, and passes by those
- * that another transaction holds.
+ * for each other. With `skipHeld` it waits for none, and passes by those that another transaction holds.
  */
 export async function lockHeads(
   tx: Tx,
   tables: readonly string[],
   { skipHeld = false }: { skipHeld?: boolean } = {},
-): Promise<{ heads: Head[]; now: number }> {
-  const { rows } = await sql<Omit<Head, 'protocol' | 'metadata'> & { now: number }>`
+): Promise<LockedHeads> {
+  // The columns of a row that was changed while it was waited for are computed anew, and so the clock is read anew.
+  const { rows } = await sql<Omit<Head, 'protocol' | 'metadata'> & Omit<LockedHeads, 'heads'>>`
     select id, name, version, in_commit_timestamp as "inCommitTimestamp",
       protocol as "protocolJson", metadata as "metadataJson",
       row_id_high_water_mark as "rowIdHighWaterMark", num_files as "numFiles",
       size_in_bytes as "sizeInBytes", num_records as "numRecords",
       num_files_without_records as "numFilesWithoutRecords", history_from as "historyFrom",
       commits_from as "commitsFrom", dropped_at as "droppedAt",
-      (extract(epoch from clock_timestamp()) * 1000)::bigint as now
+      (extract(epoch from clock_timestamp()) * 1000)::bigint as now,
+      clock_timestamp() - statement_timestamp() > interval '1 ms' as waited
     from tables
     where ${areNamed(tables)}
     order by id
     for update ${skipHeld ? sql`skip locked` : sql``}`.execute(tx)
-  const heads = rows.map(({ now: _, ...row }) => ({
+  const heads = rows.map(({ now: _now, waited: _waited, ...row }) => ({
     ...row,
     protocol: JSON.parse(row.protocolJson).protocol,
     metadata: metadataOfLine(row.metadataJson),
   }))
-  return { heads, now: rows[0]?.now ?? 0 }
+  return { heads, now: rows[0]?.now ?? 0, waited: rows.some(({ waited }) => waited) }
 }
 
 /** Those of the tables, named by id or by name, that there are, locked or not. */

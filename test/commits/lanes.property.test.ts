@@ -12,6 +12,7 @@ type Step =
   | { do: 'add'; tables: string[]; actions: number; isAlone: boolean }
   | { do: 'take' }
   | { do: 'tryHeld' }
+  | { do: 'takeIn'; which: number }
   | { do: 'finish'; which: number; holds: number; givesUp: boolean }
 
 const table = fc.constantFrom('a', 'b', 'c', 'd', 'e')
@@ -30,6 +31,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('take' as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('tryHeld' as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('takeIn' as const), which: fc.nat(10) }),
+  },
   {
     weight: 2,
     arbitrary: fc.record({
@@ -69,6 +74,7 @@ class Play {
       this.lanes.add(work)
     } else if (one.do === 'take') this.take()
     else if (one.do === 'tryHeld') this.lanes.tryHeld()
+    else if (one.do === 'takeIn') this.takeIn(one.which)
     else this.finish(one)
     const open = this.added.length - this.ended.size
     same(this.lanes.waiting + this.lanes.inFlight, open, 'what waits and what is in flight')
@@ -80,6 +86,18 @@ class Play {
     this.checkBatch(batch)
     this.inFlight.push(batch)
     return batch
+  }
+
+  /** A batch that grows keeps every promise as if it had been taken like this. */
+  takeIn(which: number): void {
+    const [batch] = this.inFlight.splice(which % Math.max(1, this.inFlight.length), 1)
+    if (batch === undefined) return
+    const before = [...batch.turns]
+    const taken = this.lanes.takeIn(batch)
+    same(numbersOf(batch.turns), numbersOf([...before, ...taken]), 'what it had, and what it took')
+    if (batch.kind !== 'slow') same(numbersOf(taken), [], 'none but a slow batch grows')
+    else this.checkBatch(batch)
+    this.inFlight.push(batch)
   }
 
   checkBatch({ kind, turns }: Batch<Work>): void {
@@ -165,6 +183,10 @@ class Play {
     same(this.lanes.isIdle, true, 'idle')
     same([this.lanes.waiting, this.lanes.inFlight], [0, 0], 'nothing is left')
   }
+}
+
+function numbersOf(turns: readonly Work[]): number[] {
+  return turns.map(({ number }) => number)
 }
 
 function same(found: unknown, wanted: unknown, what: string): void {

@@ -149,6 +149,52 @@ t.test('a table that has no place to wait is tried again, with one turn', async 
   t.strictSame(takeAll(lanes).told, ['quick d2'], 'd is held no more, c is')
 })
 
+const grown: {
+  of: string
+  first: string[]
+  later: string[]
+  more?: Partial<typeof limits>
+  taken: string
+}[] = [
+  {
+    of: 'what has come to its table',
+    first: ['a1'],
+    later: ['a2', 'b1', 'a3'],
+    taken: 'slow a1 a2 a3',
+  },
+  {
+    of: 'as many as it has room for',
+    first: ['a1', 'a2'],
+    later: ['a3', 'a4'],
+    more: { unitsMax: 3 },
+    taken: 'slow a1 a2 a3',
+  },
+  {
+    of: 'nothing when it is closed',
+    first: ['a1:60', 'a2:60'],
+    later: ['a3'],
+    taken: 'slow a1:60 a2:60',
+  },
+  { of: 'nothing that is to be alone', first: ['a1'], later: ['a2!', 'a3'], taken: 'slow a1' },
+  { of: 'nothing on two tables', first: ['a1'], later: ['a2', 'ab1', 'a3'], taken: 'slow a1 a2' },
+  { of: 'nothing when it is quick', first: ['a1', 'b1'], later: ['a2'], taken: 'quick a1 b1' },
+  { of: 'nothing when it is alone', first: ['a1!'], later: ['a2'], taken: 'alone a1!' },
+]
+
+for (const { of, first, later, more, taken } of grown) {
+  t.test(`a batch in flight takes in ${of}`, async (t) => {
+    const lanes = lanesOf(first, more)
+    const [batch] = takeAll(lanes).batches
+    if (batch === undefined) throw new Error('a batch was taken')
+    for (const name of later) lanes.add(work(name))
+    const before = tell(batch)
+    t.equal([before, ...lanes.takeIn(batch).map(({ name }) => name)].join(' '), taken)
+    t.equal(tell(batch), taken)
+    t.equal(lanes.inFlight, batch.turns.length)
+    t.equal(lanes.waiting, first.length + later.length - batch.turns.length)
+  })
+}
+
 t.test('when the wait was in vain, those that waited as long are given up', async (t) => {
   const lanes = lanesOf(['a', 'b', 'c', 'd', 'e'])
   const [batch] = takeAll(lanes).batches
