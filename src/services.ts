@@ -66,6 +66,7 @@ export function createServices(
       db,
       copyPool,
       storage,
+      sidecarActionsMax: 250_000,
       pollMs: config.mirrorPollMs,
       onCheckpoint: ({ seconds, isWritten }) =>
         metrics.checkpointSeconds.observe({ result: isWritten ? 'written' : 'failed' }, seconds),

@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util'
 import { startServerProcess } from '../support/server-process.ts'
 import { openBareDatabase } from './bare-database.ts'
 import type { Benchmark, Ground } from './benchmark.ts'
+import { checkpoint } from './checkpoint.ts'
 import { hotTable, manyTables } from './commits.ts'
 import { contention } from './contention.ts'
 import { growth } from './growth.ts'
@@ -22,6 +23,7 @@ const benchmarks: Record<string, Benchmark<any>> = {
   'many-tables': manyTables,
   contention,
   growth,
+  checkpoint,
   'large-commit': largeCommit,
   scan: scans,
   'two-servers': twoServers,

@@ -3,6 +3,3 @@ export function dueVersion(publishedVersion: number, interval: number): number {
   const due = Math.floor(publishedVersion / interval) * interval
   return due > 0 ? due : -1
 }
-
-/** A checkpoint by the V2 spec with more files than this keeps them in sidecars of so many actions each. */
-export const sidecarActionsMax = 250_000

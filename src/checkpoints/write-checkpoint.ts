@@ -28,13 +28,14 @@ import {
   type CheckpointRows,
   findCheckpointGround,
 } from './queries.ts'
-import { sidecarActionsMax } from './rules.ts'
 
 export interface CheckpointContext {
   db: Db
   /** For COPY, without pipelines. */
   copyPool: Pool
   storage: Storage
+  /** A checkpoint by the V2 spec of more files keeps them in sidecars of so many actions each. */
+  sidecarActionsMax: number
 }
 
 /** A file of a checkpoint; its name is relative to the log. */
@@ -57,6 +58,7 @@ interface Work {
   version: number
   headLines: () => AsyncIterable<Uint8Array>
   fileLines: () => AsyncIterable<Uint8Array>
+  sidecarActionsMax: number
   signal: AbortSignal
 }
 
@@ -66,7 +68,7 @@ interface Work {
  * Only for who has claimed it: what others left half done is swept away. Throws when `signal` is aborted.
  */
 export async function writeCheckpoint(
-  { db, copyPool, storage }: CheckpointContext,
+  { db, copyPool, storage, sidecarActionsMax }: CheckpointContext,
   { signal, ...at }: { tableId: string; version: number; signal: AbortSignal },
 ): Promise<Checkpoint> {
   const ground = await findCheckpointGround(db, at)
@@ -90,6 +92,7 @@ export async function writeCheckpoint(
     version: at.version,
     headLines: () => read(copyPool, allActionsInForce(rows)),
     fileLines: () => read(copyPool, allFileActions(rows)),
+    sidecarActionsMax,
     signal,
   }
   await folder.sweep(isOfCheckpoint)
@@ -122,7 +125,7 @@ async function writeAlone(work: Work): Promise<Checkpoint> {
 
 /** Files in sidecars, several of them, and one file that names those. */
 async function writeWithSidecars(work: Work): Promise<Checkpoint> {
-  const { version, headLines, fileLines } = work
+  const { version, headLines, fileLines, sidecarActionsMax } = work
   const sidecars: CheckpointFile[] = []
   for await (const lines of inParts(fileLines(), sidecarActionsMax)) {
     const name = `${sidecarFolder}/${sidecarFileName(version, randomUUID())}`
