@@ -11,6 +11,7 @@ import { commitFileName } from '../../src/delta/log-files.ts'
 import { publishTables } from '../../src/mirror/publish-tables.ts'
 import { add } from '../support/api.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
+import { freeLock } from './free-lock.ts'
 
 const script = fileURLToPath(new URL('publish-process.ts', import.meta.url))
 const manyActions = 100_000
@@ -157,16 +158,6 @@ function spawnPublisher(
   })
   t.teardown(() => child.kill('SIGKILL'))
   return { child, output: { stdout: text(child.stdout), stderr: text(child.stderr) } }
-}
-
-/** Waits until PostgreSQL has noticed that the killed publisher is gone, and no mirror is locked. */
-async function freeLock({ db }: TestServer): Promise<void> {
-  for (;;) {
-    const { rows: all } = await sql`select from mirrors`.execute(db)
-    const { rows: free } = await sql`select from mirrors for update skip locked`.execute(db)
-    if (free.length === all.length) return
-    await sleep(10)
-  }
 }
 
 async function names(folder: string): Promise<string[]> {

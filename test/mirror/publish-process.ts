@@ -1,13 +1,12 @@
-import fs from 'node:fs/promises'
-import { syncBuiltinESMExports } from 'node:module'
 import { loadConfig } from '../../src/config.ts'
 import { createDb } from '../../src/database/connect.ts'
 import { publishTables } from '../../src/mirror/publish-tables.ts'
 import { createStorage } from '../../src/storage/create-storage.ts'
+import { killAt } from '../support/kill-at.ts'
 import { poolOf } from '../support/postgres.ts'
 
-// Publishes tables once, as a process that can be killed; tells the results on its standard output. As `step` it takes
-// a call to the file system and a number: it is killed right before the call of that number, or gets another signal.
+// Publishes tables once, as a process that can be killed; tells the results on its standard output. Takes, if it is to
+// be killed, a step, which call of it, and a signal other than SIGKILL.
 
 const [
   connectionString = '',
@@ -17,22 +16,7 @@ const [
   count = '0',
   signal = 'SIGKILL',
 ] = process.argv.slice(2)
-type Calls = Record<string, (...args: unknown[]) => unknown>
-const handle = await fs.open(import.meta.filename)
-const owners = [fs, Object.getPrototypeOf(handle)] as unknown as Calls[]
-await handle.close()
-
-let left = Number(count)
-for (const calls of owners) {
-  const call = calls[step]
-  if (call === undefined) continue
-  calls[step] = function (this: unknown, ...args: unknown[]) {
-    left -= 1
-    if (left === 0) process.kill(process.pid, signal)
-    return call.apply(this, args)
-  }
-}
-syncBuiltinESMExports()
+if (step !== '') await killAt(step, Number(count), signal)
 
 const db = createDb(poolOf({ connectionString }, { max: 1 }))
 const job = {
