@@ -22,6 +22,8 @@ import { maintenanceRoutes } from './maintenance/routes.ts'
 import type { MaintenanceContext } from './maintenance/start-operation.ts'
 import type { AdoptContext } from './mirror/adopt-commits.ts'
 import { mirrorRoutes } from './mirror/routes.ts'
+import { verifyRoutes } from './mirror/verify/routes.ts'
+import type { VerifyContext } from './mirror/verify/verify-log.ts'
 import { type ScanRoutesContext, scanRoutes } from './scans/routes.ts'
 import { type SnapshotRoutesContext, snapshotRoutes } from './snapshots/routes.ts'
 import type { CatalogContext } from './tables/create-table.ts'
@@ -34,6 +36,7 @@ export interface Services
   extends CatalogContext,
     CheckpointNowContext,
     ImportContext,
+    VerifyContext,
     CommitRoutesContext,
     WatchRoutesContext,
     MaintenanceContext,
@@ -87,6 +90,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(scanRoutes, services)
   app.register(changeRoutes, services)
   app.register(mirrorRoutes, services)
+  app.register(verifyRoutes, services)
   app.register(checkpointRoutes, services)
   app.register(maintenanceRoutes, services)
   otherMethods.afterRoutes()

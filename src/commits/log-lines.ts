@@ -54,15 +54,19 @@ function linesOf({ tableId, version, position, to }: RangePlaces, limit: RawBuil
       order by version, position`
 }
 
-/** For `copyOut`: all lines of a stretch of a log. */
-export function allLogLines({ tableId, after, to }: LogRange): RawBuilder<unknown> {
+/** For `copyOut`: all lines of a stretch of a log, or each with its version before it. */
+export function allLogLines(
+  { tableId, after, to }: LogRange,
+  { withVersions = false } = {},
+): RawBuilder<unknown> {
   const places = {
     tableId: sql`${sql.lit(tableId)}::uuid`,
     version: sql.lit(after.version),
     position: sql.lit(after.position),
     to: sql.lit(to),
   }
-  return sql`select line from (${linesOf(places, sql``)}) l order by version, position`
+  const columns = withVersions ? sql`version, line` : sql`line`
+  return sql`select ${columns} from (${linesOf(places, sql``)}) l order by version, position`
 }
 
 /** The next lines of a log, exactly as they stand in its files, at most `limit`. */

@@ -23,7 +23,7 @@ const sliceMax = 500
 /** The actions of a file of commits, in order, some at a time. Throws `delta-log-invalid` with the line. */
 export async function* readCommits(folder: Folder, name: string): AsyncGenerator<PlacedAction[]> {
   let position = 0
-  for await (const lines of linesOfFile(folder, name)) {
+  for await (const lines of readLines(folder, name)) {
     for (let at = 0; at < lines.length; at += sliceMax) {
       const actions = lines.slice(at, at + sliceMax).map(({ text, number }) => {
         const read = readLogLine(text)
@@ -38,7 +38,8 @@ export async function* readCommits(folder: Folder, name: string): AsyncGenerator
   }
 }
 
-async function* linesOfFile(folder: Folder, name: string): AsyncGenerator<Line[]> {
+/** The lines of a file that are not empty, some at a time. Throws `delta-log-invalid`. */
+export async function* readLines(folder: Folder, name: string): AsyncGenerator<Line[]> {
   const file = await readLogFile(folder, name)
   try {
     yield* linesOf(file, { bytesMax: Number.POSITIVE_INFINITY, lineBytesMax })

@@ -68,6 +68,16 @@ export function chooseHistory(
   return { fault: { file: commitFileName(first - 1), message } }
 }
 
+/** The newest whole checkpoint that is no newer than a version. */
+export function newestCheckpoint(
+  files: readonly ListedFile[],
+  version: number,
+): BaseSource | undefined {
+  const found = [...wholeCheckpoints(files)].filter(([own]) => own <= version)
+  const [newest] = found.sort(([a], [b]) => b - a)
+  return newest && { kind: 'checkpoint', version: newest[0], files: newest[1] }
+}
+
 function sortFiles(files: readonly ListedFile[]): SortedFiles {
   const commits: SortedFiles['commits'] = new Map()
   const compactions: SortedFiles['compactions'] = new Map()
