@@ -36,7 +36,11 @@ export interface TableMirror extends MirrorRow {
   droppedAt: string | null
 }
 
-/** The mirrors of all tables by table id, from behind `after`. In the order of mirrors_pkey. */
+/** States that few tables are in, so that mirrors_unwell_idx finds them. */
+const isUnwell = (state: MirrorStateName | undefined) =>
+  state !== undefined && state !== 'current' && state !== 'behind'
+
+/** The mirrors of all tables by table id, from behind `after`: by mirrors_pkey, or of few by mirrors_unwell_idx. */
 export async function listMirrors(
   db: Db,
   { state }: { state: MirrorStateName | undefined },
@@ -50,6 +54,7 @@ export async function listMirrors(
     from mirrors m join tables t on t.id = m.table_id
     where ${after === undefined ? sql`true` : sql`m.table_id > ${after}::uuid`}
       and ${state === undefined ? sql`true` : sql`${mirrorStateSql} = ${state}`}
+      and ${isUnwell(state) ? sql`(m.state <> 'publishing' or m.paused_at is not null)` : sql`true`}
     order by m.table_id
     limit ${limit}`.execute(db)
   return rows

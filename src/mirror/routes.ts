@@ -155,6 +155,7 @@ const retryResponses = {
     'not-adoptable',
     'location-not-allowed',
     'delta-log-invalid',
+    'storage-unavailable',
   ),
 }
 
