@@ -128,6 +128,7 @@ create table mirrors (
   constraint mirrors_fork_check CHECK (((state = 'forked'::text) = (fork IS NOT NULL))),
   constraint mirrors_state_check CHECK ((state = ANY (ARRAY['publishing'::text, 'retrying'::text, 'failed'::text, 'forked'::text])))
 ) with (fillfactor=50);
+CREATE INDEX mirrors_unwell_idx ON public.mirrors USING btree (table_id) WHERE ((state <> 'publishing'::text) OR (paused_at IS NOT NULL));
 comment on column mirrors.published_version is 'The newest version whose log file is written and synced; -1 before the first.';
 comment on column mirrors.paused_at is 'Since when nothing is published because somebody asked for it; whatever the state, which goes on from there.';
 comment on column mirrors.fork is 'What stands at the version after published_version: what was committed here, if anything was, and what somebody else wrote.';
