@@ -38,12 +38,19 @@ t.test('a publisher that is killed halfway', async (t) => {
 
   await t.test('is repeated by the next one in bounded memory, and swept up after', async (t) => {
     await freeLock(server)
-    const { child, output } = spawnPublisher(t, server, table, {
-      nodeOptions: ['--max-old-space-size=64'],
-    })
-    const [code] = await once(child, 'exit')
-    t.equal(code, 0, await output.stderr)
-    t.match(JSON.parse(await output.stdout), [{ kind: 'published', versions: 2, more: false }])
+    let result = { versions: 0, more: true }
+    // What a busy machine does not get done in the time of a round is left to the next one.
+    for (let versions = 0; result.more; versions = result.versions) {
+      const { child, output } = spawnPublisher(t, server, table, {
+        nodeOptions: ['--max-old-space-size=64'],
+      })
+      const [code] = await once(child, 'exit')
+      t.equal(code, 0, await output.stderr)
+      const [round] = JSON.parse(await output.stdout)
+      t.match(round, { kind: 'published' })
+      result = { versions: versions + round.versions, more: round.more }
+    }
+    t.equal(result.versions, 2)
     t.strictSame(await names(log), [0, 1].map(commitFileName))
     const { text: lines } = await server.get(`/tables/${table}/commits/1`, ndjson)
     t.equal(lines.split('\n').length, manyActions + 2)
