@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 /** A load of requests over kept connections, one request at a time on each. */
 export interface Load {
@@ -6,6 +7,8 @@ export interface Load {
   connections: number
   /** Ends after this time, or when `request` gives no more. */
   milliseconds: number
+  /** Requests a second over all connections at most; without it each is sent when the one before is answered. */
+  perSecond?: number
   /** The next request of a connection: its path and JSON body. */
   request: (connection: number, count: number) => { path: string; body: string } | undefined
   /** Takes each answer. Without it an answer other than 201 is an error. */
@@ -35,6 +38,10 @@ export async function runLoad(load: Load): Promise<LoadResult> {
       const wire = await openWire(hostname, Number(port))
       const own: number[] = []
       for (let count = 0; performance.now() < deadline; count += 1) {
+        if (load.perSecond !== undefined) {
+          const turn = (count * load.connections + connection) / load.perSecond
+          await sleep(Math.max(0, begin + turn * 1000 - performance.now()))
+        }
         const request = load.request(connection, count)
         if (request === undefined) break
         const sent = performance.now()

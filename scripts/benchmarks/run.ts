@@ -14,6 +14,7 @@ import { hotTable, manyTables } from './commits.ts'
 import { contention } from './contention.ts'
 import { growth } from './growth.ts'
 import { largeCommit } from './large-commit.ts'
+import { mirror } from './mirror.ts'
 import { scans } from './scans.ts'
 import { twoServers } from './two-servers.ts'
 
@@ -25,6 +26,7 @@ const benchmarks: Record<string, Benchmark<any>> = {
   growth,
   checkpoint,
   'large-commit': largeCommit,
+  mirror,
   scan: scans,
   'two-servers': twoServers,
 }
