@@ -90,7 +90,8 @@ function createStaging(stage: Stage, head: Head): Staging {
   const sums = { adds: noFiles, numRemoves: 0, numRowIds: 0 as Long, changesData: false }
   const tellsRowIds = { adds: false, removes: false }
   const paths = new Set<string>()
-  let hasSuspects = false
+  let mayRepeat = false
+  let hasLate = false
   const judged: StagedFiles['judged'] = { against: head, found: { list: [], count: 0 } }
   let next: Place = { index: 0, position: 1 }
 
@@ -142,11 +143,12 @@ function createStaging(stage: Stage, head: Head): Staging {
     }
     for (const row of rows) {
       note(row)
-      hasSuspects ||= paths.has(row.path) || row.isLate
-      if (!hasSuspects) paths.add(row.path)
+      hasLate ||= row.isLate
+      mayRepeat ||= paths.has(row.path)
+      if (!mayRepeat) paths.add(row.path)
     }
-    if (paths.size > comparedPathsMax) hasSuspects = true
-    if (hasSuspects) paths.clear()
+    if (paths.size > comparedPathsMax) mayRepeat = true
+    if (mayRepeat) paths.clear()
     sums.changesData ||= files.some(({ action }) => action.body.dataChange)
     await stage.write(rows)
   }
@@ -163,7 +165,7 @@ function createStaging(stage: Stage, head: Head): Staging {
       const numLines = next.position - 1
       return {
         actions: others,
-        staged: { stage, places, numLines, ...sums, tellsRowIds, hasSuspects, judged },
+        staged: { stage, places, numLines, ...sums, tellsRowIds, mayRepeat, hasLate, judged },
       }
     },
     drop: stage.drop,

@@ -48,13 +48,17 @@ export async function sumReplaced(tx: Tx, of: StageOf): Promise<FileSums> {
 }
 
 /** Staged files that are judged under the lock: all, or those of some kinds. */
-export type Which = 'all' | { suspects: boolean; live: boolean; contradicted: boolean }
+export type Which = 'all' | Kinds
 
-/**
- * Opens a cursor over staged files. Suspect are those whose path is staged twice, and those added that are late; live
- * are those added that are in the table; contradicted are those removed with other row ids than they have. All files
- * of a path come one after the other.
- */
+/** Repeated are those whose path is staged twice; late and live are adds; contradicted removes tell other row ids. */
+interface Kinds {
+  repeated: boolean
+  late: boolean
+  live: boolean
+  contradicted: boolean
+}
+
+/** Opens a cursor over staged files. All files of a path come one after the other. */
 export async function declareStaged(tx: Tx, of: StageOf, which: Which): Promise<void> {
   const stage = sql.table(of.stage)
   await sql`
@@ -66,16 +70,12 @@ export async function declareStaged(tx: Tx, of: StageOf, which: Which): Promise<
     order by s.path, s.position`.execute(tx)
 }
 
-function pathsOf(of: StageOf, { suspects, live, contradicted }: Exclude<Which, 'all'>) {
+function pathsOf(of: StageOf, { repeated, late, live, contradicted }: Kinds) {
   const stage = sql.table(of.stage)
-  const suspectPaths = [
-    sql`select path from ${stage} group by path having count(*) > 1`,
-    sql`select path from ${stage} where is_late`,
-  ]
-  const livePaths = [sql`select s.path from ${stage} s join ${liveFile(of)} where s.kind = 'add'`]
   return [
-    ...(suspects ? suspectPaths : []),
-    ...(live ? livePaths : []),
+    ...(repeated ? [sql`select path from ${stage} group by path having count(*) > 1`] : []),
+    ...(late ? [sql`select path from ${stage} where is_late`] : []),
+    ...(live ? [sql`select s.path from ${stage} s join ${liveFile(of)} where s.kind = 'add'`] : []),
     ...(contradicted ? [contradictedPaths(of)] : []),
   ]
 }

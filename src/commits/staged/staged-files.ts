@@ -13,8 +13,10 @@ export interface StagedFiles {
   numRemoves: number
   /** Row ids that its adds need where rows are tracked, those of files that are live already included. */
   numRowIds: Long
-  /** Whether a path may be staged twice, or an add can only be judged under the lock. */
-  hasSuspects: boolean
+  /** Whether a path may be staged twice. */
+  mayRepeat: boolean
+  /** Whether an add can only be judged under the lock. */
+  hasLate: boolean
   /** Whether any of its adds, or of its removes, tells a row id. */
   tellsRowIds: { adds: boolean; removes: boolean }
   /** Whether any of its files has `dataChange`. */

@@ -78,14 +78,14 @@ async function judgeUnderLock(
   const { against, found } = staged.judged
   const isCurrent =
     against?.protocolJson === head.protocolJson && against.metadataJson === head.metadataJson
-  const { hasSuspects: suspects, tellsRowIds } = staged
+  const { mayRepeat: repeated, hasLate: late, tellsRowIds } = staged
   const live = head.numFiles > 0
   const violations: Violations = isCurrent
     ? { list: [...found.list], count: found.count }
     : { list: [], count: 0 }
-  if (isCurrent && !suspects && !live) return { violations, replaces: false }
+  if (isCurrent && !repeated && !late && !live) return { violations, replaces: false }
   const contradicted = live && tellsRowIds.removes
-  await declareStaged(tx, of, isCurrent ? { suspects, live, contradicted } : 'all')
+  await declareStaged(tx, of, isCurrent ? { repeated, late, live, contradicted } : 'all')
   let replaces = false
   const changes = proposal.actions.filter(({ kind }) => kind === 'metaData' || kind === 'protocol')
   for await (const rows of pagesByPath(tx)) {
