@@ -1,19 +1,32 @@
 #!/usr/bin/env node
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import pino, { type Logger } from 'pino'
+import pino, { type DestinationStream, type Logger } from 'pino'
 import { type Config, ConfigError, loadConfig } from './config.ts'
 import { describeApi } from './describe-api.ts'
-import { migrateDatabase, openDatabase, StartError, startServer } from './server.ts'
+import { runVerify } from './mirror/verify/verify-command.ts'
+import { Problem } from './problems.ts'
+import {
+  migrateDatabase,
+  openDatabase,
+  StartError,
+  startServer,
+  type Workplace,
+  withWorkplace,
+} from './server.ts'
+import { runImport } from './tables/import/import-command.ts'
 import { version } from './version.ts'
 
 const help = `Deltaworks ${version} keeps a data pipeline's writes to Delta Lake tables safe.
 
 Usage: deltaworks <command>
 
-  serve     start the server; without DATABASE_URL on an embedded PostgreSQL in DATA_DIR
-  migrate   bring the database's schema up to date, then exit
-  openapi   print the OpenAPI document
-  version   print the version
+  serve                  start the server; without DATABASE_URL on an embedded PostgreSQL in DATA_DIR
+  import NAME LOCATION   take over a Delta table that others have written, below MIRROR_ROOTS
+  verify TABLE           hold the log of a table against the database; ends with 1 where they differ
+  migrate                bring the database's schema up to date, then exit
+  openapi                print the OpenAPI document
+  version                print the version
 
 Options:
   -h, --help   print this
@@ -23,7 +36,7 @@ Settings are environment variables; .env.example lists them all.
 
 /** Runs the command line and answers the exit code: 0 done, 1 failed, 2 used wrongly. */
 async function run(args: string[]): Promise<number> {
-  const { command, wantsHelp } = readArguments(args)
+  const { command, operands, wantsHelp } = readArguments(args)
   if (wantsHelp) {
     process.stdout.write(help)
     return 0
@@ -31,6 +44,10 @@ async function run(args: string[]): Promise<number> {
   switch (command) {
     case 'serve':
       return serve(loadConfig(process.env))
+    case 'import':
+      return importOne(operands)
+    case 'verify':
+      return verifyOne(operands)
     case 'migrate':
       return migrateOnly(loadConfig(process.env))
     case 'openapi':
@@ -48,22 +65,39 @@ async function run(args: string[]): Promise<number> {
 
 class UsageError extends Error {}
 
-function readArguments(args: string[]): { command: string | undefined; wantsHelp: boolean } {
+/** What stands behind a command. */
+const operandNames: Record<string, readonly string[]> = {
+  import: ['NAME', 'LOCATION'],
+  verify: ['TABLE'],
+}
+
+function readArguments(args: string[]): {
+  command: string | undefined
+  operands: string[]
+  wantsHelp: boolean
+} {
   try {
     const { values, positionals } = parseArgs({
       args,
       options: { help: { type: 'boolean', short: 'h' } },
       allowPositionals: true,
     })
-    if (positionals.length > 1) throw new UsageError(`"${positionals[1]}" is one word too many.`)
-    return { command: positionals[0], wantsHelp: values.help ?? false }
+    const [command, ...operands] = positionals
+    const names = operandNames[command ?? ''] ?? []
+    const [surplus] = operands.slice(names.length)
+    if (surplus !== undefined) throw new UsageError(`"${surplus}" is one word too many.`)
+    const wantsHelp = values.help ?? false
+    if (operands.length < names.length && !wantsHelp) {
+      throw new UsageError(`${command} needs ${names.join(' and ')}.`)
+    }
+    return { command, operands, wantsHelp }
   } catch (error) {
     throw new UsageError((error as Error).message)
   }
 }
 
-function createLog(config: Config): Logger {
-  return pino({ level: config.logLevel, timestamp: pino.stdTimeFunctions.isoTime })
+function createLog(config: Config, to: DestinationStream = pino.destination(1)): Logger {
+  return pino({ level: config.logLevel, timestamp: pino.stdTimeFunctions.isoTime }, to)
 }
 
 /** Serves until a signal to stop comes, or what it stands on is lost. */
@@ -96,6 +130,24 @@ async function serve(config: Config): Promise<number> {
   return code
 }
 
+/** Takes over a table; a location that is no URI is one of this machine. */
+async function importOne([name = '', given = '']: string[]): Promise<number> {
+  const location = /^[a-z][a-z0-9+.-]*:/i.test(given) ? given : resolve(given)
+  await inWorkplace((workplace) => runImport(workplace, { name, location }, process.stdout))
+  return 0
+}
+
+async function verifyOne([table = '']: string[]): Promise<number> {
+  const isSame = await inWorkplace((workplace) => runVerify(workplace, table, process.stdout))
+  return isSame ? 0 : 1
+}
+
+/** What a command has to say goes to standard output, so its log goes to the other, and tells of faults alone. */
+function inWorkplace<Result>(work: (workplace: Workplace) => Promise<Result>): Promise<Result> {
+  const config = loadConfig({ ...process.env, LOG_LEVEL: process.env['LOG_LEVEL'] || 'warn' })
+  return withWorkplace(config, createLog(config, process.stderr), work)
+}
+
 async function migrateOnly(config: Config): Promise<number> {
   const log = createLog(config)
   const database = await openDatabase(config, log, (error) =>
@@ -114,7 +166,7 @@ try {
 } catch (error) {
   const isUsage = error instanceof UsageError || error instanceof ConfigError
   const { message, stack } = error as Error
-  const isPlain = isUsage || error instanceof StartError
+  const isPlain = isUsage || error instanceof StartError || error instanceof Problem
   process.stderr.write(`${isPlain ? message : stack}\n`)
   if (error instanceof UsageError) process.stderr.write('See deltaworks --help.\n')
   process.exitCode = isUsage ? 2 : 1

@@ -4,7 +4,7 @@ import type { Logger } from 'pino'
 import { buildApp } from './app.ts'
 import { abandonedStages } from './commits/staged/stage.ts'
 import type { Config } from './config.ts'
-import { type Connection, createDb, createPool } from './database/connect.ts'
+import { type Connection, createDb, createPool, type Db, type Pool } from './database/connect.ts'
 import { startEmbeddedPostgres } from './database/embedded.ts'
 import { claimEmbeddedPostgres } from './database/embedded-claim.ts'
 import { migrate } from './database/migrate.ts'
@@ -13,6 +13,7 @@ import { startSweeper } from './maintenance/sweeper.ts'
 import { startPublisher } from './mirror/publisher.ts'
 import { createServices } from './services.ts'
 import { createStorage } from './storage/create-storage.ts'
+import type { Storage } from './storage/storage.ts'
 
 /** A server that takes requests. */
 export interface RunningServer {
@@ -89,6 +90,40 @@ export async function startServer(
   )
   const running = started.move()
   return { address, stop: () => running.disposeAsync() }
+}
+
+/** What works on tables beside a server. */
+export interface Workplace {
+  db: Db
+  copyPool: Pool
+  stagePool: Pool
+  storage: Storage
+  idempotencyRetentionMs: number
+}
+
+/**
+ * Does work on the database, whose schema is brought up to date first, without serving. Throws `StartError` when it
+ * cannot be used: the embedded one belongs to one process at a time.
+ */
+export async function withWorkplace<Result>(
+  config: Config,
+  log: Logger,
+  work: (workplace: Workplace) => Promise<Result>,
+): Promise<Result> {
+  await using opened = new AsyncDisposableStack()
+  const database = await openDatabase(config, log, (error) => {
+    log.fatal({ err: error }, error.message)
+  })
+  opened.defer(database.close)
+  await migrateDatabase(config, database.connection, log)
+  const { pool, copyPool, stagePool } = createPools(config, database.connection, log)
+  const db = createDb(pool)
+  opened.defer(() => db.destroy())
+  opened.defer(() => copyPool.end())
+  opened.defer(() => stagePool.end())
+  const { idempotencyRetentionMs } = config
+  const storage = createStorage(config)
+  return await work({ db, copyPool, stagePool, storage, idempotencyRetentionMs })
 }
 
 /** One pool for all that is small, and one for large transfers in either direction: no slow reader holds up a writer. */

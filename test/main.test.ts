@@ -30,7 +30,7 @@ t.test('help is printed for the asking, and tells every command', async (t) => {
   const asking = [['--help'], ['-h'], ['serve', '--help']]
   for (const result of await Promise.all(asking.map((args) => runCommand(t, args)))) {
     t.match(result, { code: 0, stderr: /^$/ })
-    for (const command of ['serve', 'migrate', 'openapi', 'version']) {
+    for (const command of ['serve', 'import', 'verify', 'migrate', 'openapi', 'version']) {
       t.match(result.stdout, new RegExp(`^  ${command} `, 'm'))
     }
   }
@@ -42,6 +42,8 @@ t.test('a command line that cannot be understood is refused with exit code 2', a
     [['server'], /^There is no command "server"\.$/m],
     [['serve', 'now'], /^"now" is one word too many\.$/m],
     [['serve', '--port=1'], /Unknown option '--port'/],
+    [['import', 'sales'], /^import needs NAME and LOCATION\.$/m],
+    [['verify', 'sales', 'orders'], /^"orders" is one word too many\.$/m],
   ]
   const results = await Promise.all(refused.map(([args]) => runCommand(t, args)))
   for (const [index, [args, message]] of refused.entries()) {

@@ -9,6 +9,15 @@ export const tableNamePattern = '^[A-Za-z0-9_][A-Za-z0-9_-]*(\\.[A-Za-z0-9_][A-Z
 export const tableNameStartPattern = '^[A-Za-z0-9_.-]*$'
 
 const id = new RegExp(tableIdPattern)
+const name = new RegExp(tableNamePattern)
+
+/** The longest name of a table, in characters. */
+export const tableNameLengthMax = 255
+
+/** Whether a text can be the name of a table. */
+export function isTableName(text: string): boolean {
+  return text.length <= tableNameLengthMax && name.test(text)
+}
 
 /** True when the text that names a table is its id; no name may look like one. */
 export function isTableId(table: string): boolean {
