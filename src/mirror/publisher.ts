@@ -38,6 +38,8 @@ export interface PublisherOptions {
 }
 
 const tablesDueMax = 1000
+/** How many times longer than a look at all tables the pause behind it is; at most as many times as usual. */
+const pauseGrowth = 5
 /** The mirror rests after a round for as long as that took, or this; so under load it makes few large ones. */
 const restMsMax = 50
 
@@ -90,6 +92,7 @@ export function startPublisher(options: PublisherOptions): Publisher {
   }
 
   async function poll(): Promise<void> {
+    const began = performance.now()
     try {
       const asked = { limit: tablesDueMax, except: stores.closed() }
       const { due, ...found } = await findBacklog(db, asked)
@@ -102,7 +105,8 @@ export function startPublisher(options: PublisherOptions): Publisher {
     } catch (err) {
       log.warn({ err }, 'the mirror could not reach the database')
     }
-    if (!stopped) timer = setTimeout(look, pollMs)
+    const pauseMs = Math.max(pollMs, pauseGrowth * (performance.now() - began))
+    if (!stopped) timer = setTimeout(look, Math.min(pauseMs, pauseGrowth * pollMs))
   }
 
   const look = () => {
