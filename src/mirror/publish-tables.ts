@@ -28,7 +28,7 @@ export type Published =
  * in these. The time, in milliseconds, is well below that after which PostgreSQL ends a transaction that does nothing:
  * what a slow store has taken by then is recorded.
  */
-const roundMax = { versions: 500, lines: 2000, files: 128, chars: 32 * 1024 * 1024, ms: 10_000 }
+const roundMax = { versions: 500, lines: 8000, files: 256, chars: 32 * 1024 * 1024, ms: 10_000 }
 
 /** Tables to publish, and where to. */
 export interface PublishJob {

@@ -170,4 +170,5 @@ export function storeOf(location: string): string {
   return /^[a-z][a-z0-9+.-]*:\/\/[^/]*/.exec(location)?.[0] ?? localStore
 }
 
-const localStore = 'local'
+/** The folders of this machine. */
+export const localStore = 'local'

@@ -129,7 +129,7 @@ t.test("tables are published together, and what is wrong with one is no other's"
   for (const table of tables) {
     for (const file of ['a', 'b', 'c']) await server.commit(table, { actions: [add(file)] })
   }
-  const many = Array.from({ length: 600 }, (_, index) => add(`file-${index}`))
+  const many = Array.from({ length: 2000 }, (_, index) => add(`file-${index}`))
   await server.commit(large, { actions: many })
   await mkdir(join(log(failing), commitFileName(2)), { recursive: true })
   await mkdir(log(forked), { recursive: true })
@@ -160,7 +160,7 @@ t.test("tables are published together, and what is wrong with one is no other's"
     ],
   )
   await server.commit(second, { actions: [add('d')] })
-  const tooMany = Array.from({ length: 1500 }, (_, index) => add(`next-${index}`))
+  const tooMany = Array.from({ length: 4500 }, (_, index) => add(`next-${index}`))
   await server.commit(large, { actions: tooMany })
   const third = await publishTables(db, { ...job, tableIds: [second, large] })
   t.match(third.get(second), { kind: 'published', versions: 1, more: false })

@@ -51,7 +51,7 @@ t.test('tables that went well go together, one round at a time, which gathers', 
   const rounds = roundsWith(['a', 'b', 'c'])
   rounds.add(['a', 'b'])
   const [first, ...more] = takeAll(rounds)
-  t.strictSame(first, { tableIds: ['a', 'b'], isUnsound: false, isTogether: true })
+  t.strictSame(first, { tableIds: ['a', 'b'], isUnsound: false, store })
   t.strictSame(more, [])
   rounds.add(['a', 'c', 'new'])
   t.match(takeAll(rounds), [{ tableIds: ['new'] }])
@@ -67,14 +67,14 @@ t.test('what failed goes by itself until it goes well', async (t) => {
   const apart = takeAll(rounds)
   t.strictSame(
     apart,
-    ['a', 'b'].map((id) => ({ tableIds: [id], isUnsound: true, isTogether: false })),
+    ['a', 'b'].map((id) => ({ tableIds: [id], isUnsound: true, store: undefined })),
   )
   end(rounds, apart[0], failed)
   end(rounds, apart[1], done)
   rounds.add(['a', 'b'])
   t.strictSame(takeAll(rounds), [
-    { tableIds: ['b'], isUnsound: false, isTogether: true },
-    { tableIds: ['a'], isUnsound: true, isTogether: false },
+    { tableIds: ['b'], isUnsound: false, store },
+    { tableIds: ['a'], isUnsound: true, store: undefined },
   ])
 })
 
@@ -92,22 +92,39 @@ t.test('what is too large for a round with others goes by itself, once', async (
   )
   const taken = takeAll(rounds)
   t.strictSame(taken, [
-    { tableIds: ['b'], isUnsound: false, isTogether: true },
-    { tableIds: ['a'], isUnsound: false, isTogether: false },
+    { tableIds: ['b'], isUnsound: false, store },
+    { tableIds: ['a'], isUnsound: false, store: undefined },
   ])
   for (const round of taken) end(rounds, round, done)
   rounds.add(['a', 'b'])
   t.match(takeAll(rounds), [{ tableIds: ['a', 'b'] }])
 })
 
+t.test('each store has rounds of its own, and this machine is never without a place', async (t) => {
+  const rounds = new Rounds()
+  const tables = ['s3://a/1', 's3://a/2', 's3://b/1', 's3://c/1', 'local/1', 'local/2']
+  for (const table of tables) {
+    rounds.add([table])
+    end(rounds, rounds.take(), { ...done, store: table.replace(/\/\d$/, '') })
+  }
+  rounds.add(tables)
+  const taken = takeAll(rounds)
+  t.strictSame(
+    taken.map(({ tableIds }) => tableIds),
+    [['s3://a/1', 's3://a/2'], ['s3://b/1'], ['local/1', 'local/2']],
+  )
+  end(rounds, taken[1], done)
+  t.match(takeAll(rounds), [{ tableIds: ['s3://c/1'] }])
+})
+
 t.test('a round with others is bounded', async (t) => {
-  const names = Array.from({ length: 40 }, (_, index) => `t${index}`)
+  const names = Array.from({ length: 150 }, (_, index) => `t${index}`)
   const rounds = roundsWith(names)
   rounds.add(names)
   const first = rounds.take()
-  t.equal(first?.tableIds.length, 32)
+  t.equal(first?.tableIds.length, 128)
   end(rounds, first, done)
-  t.equal(rounds.take()?.tableIds.length, 8)
+  t.equal(rounds.take()?.tableIds.length, 22)
 })
 
 t.test('what failed leaves a place to what has not', async (t) => {
@@ -128,8 +145,8 @@ t.test('of a store that rests no table is taken, and one alone to probe it', asy
   rounds.add(['a', 'b', 'c', 'new'])
   const taken = [rounds.take(standingOf), rounds.take(standingOf)]
   t.match(taken, [
-    { tableIds: ['c'], isTogether: true },
-    { tableIds: ['b'], isTogether: false },
+    { tableIds: ['c'], store },
+    { tableIds: ['b'], store: undefined },
   ])
   t.equal(rounds.take(standingOf), undefined)
   for (const round of taken) end(rounds, round, done)
