@@ -33,10 +33,7 @@ export async function checkpointNow(
   const { db, idempotencyRetentionMs: retentionMs } = context
   const kept = idempotent && (await findKept(db, idempotent, retentionMs))
   if (kept !== undefined) return kept
-  const result = await write(context, table).catch((error) => {
-    if (error instanceof Problem) return error
-    throw error
-  })
+  const result = await write(context, table).catch(toProblem)
   return applyOnce(db, {
     request: idempotent,
     retentionMs,
@@ -70,6 +67,16 @@ async function write(
   if (refusal !== undefined) throw new Problem('checkpoint-not-possible', refusal)
   const at = { tableId: found.id, version: found.publishedVersion }
   return { tableId: found.id, ...(await checkpointer.write(at)) }
+}
+
+function toProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error
+  // What the file system says tells the path.
+  if (!(error instanceof Error && 'path' in error)) throw error
+  return new Problem('storage-unavailable', `The log cannot be written: ${error.message}.`, {
+    headers: { 'retry-after': '5' },
+    cause: error,
+  })
 }
 
 function refusalOf({ name, mirrorState, publishedVersion }: TableRow): string | undefined {

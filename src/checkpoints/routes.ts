@@ -27,6 +27,8 @@ export const checkpointRoutes: FastifyPluginAsyncTypebox<CheckpointNowContext> =
           ...refusals(
             'table-not-found',
             'checkpoint-not-possible',
+            'location-not-allowed',
+            'storage-unavailable',
             'invalid-idempotency-key',
             'idempotency-in-progress',
             'idempotency-key-reused',

@@ -194,6 +194,17 @@ t.test('a checkpoint that was asked for', async (t) => {
     t.equal(await bytes(), before)
   })
 
+  await t.test('tells what stands in its way', async (t) => {
+    const { server, table, log } = await ground(t, {})
+    await server.published(table)
+    await mkdir(join(log, checkpointFileName(0)))
+    const ask = () =>
+      server.post(`/tables/${table}/mirror/checkpoint`, undefined, { 'idempotency-key': 'k-2' })
+    t.match(await ask(), { status: 503, body: { code: 'storage-unavailable' } })
+    await rm(join(log, checkpointFileName(0)), { recursive: true })
+    t.match(await ask(), { status: 200 })
+  })
+
   await t.test('is refused while nothing may be written', async (t) => {
     const { server, table } = await ground(t, {})
     await server.published(table)
