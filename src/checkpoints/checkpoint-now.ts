@@ -69,10 +69,13 @@ async function write(
   return { tableId: found.id, ...(await checkpointer.write(at)) }
 }
 
+/** What a file system says, and no connection. */
+const ofFiles = /^E(ACCES|DQUOT|EXIST|IO|ISDIR|LOOP|NAMETOOLONG|NOENT|NOSPC|NOTDIR|PERM|ROFS)$/
+
 function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error
-  // What the file system says tells the path.
-  if (!(error instanceof Error && 'path' in error)) throw error
+  const isOfFiles = error instanceof Error && 'code' in error && ofFiles.test(String(error.code))
+  if (!isOfFiles) throw error
   return new Problem('storage-unavailable', `The log cannot be written: ${error.message}.`, {
     headers: { 'retry-after': '5' },
     cause: error,

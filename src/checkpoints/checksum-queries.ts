@@ -12,9 +12,15 @@ export interface FollowedTable {
   to: number
 }
 
+/** Versions of a table that wait to be published, from which on its checksums wait as well. */
+const backlogMax = 1_000
+/** So many wait at most. */
+const waitingMax = 20_000
+
 /**
  * Locks tables of which versions were published that have no checksum yet, those that nobody else is at; of each so
- * many versions as there is room for, and of all no more than `versionsMax`.
+ * many versions as there is room for, and of all no more than `versionsMax`. A table whose publisher has much to
+ * catch up with is left to it, unless too many wait here as well.
  */
 export async function lockFollowed(
   tx: Tx,
@@ -27,6 +33,8 @@ export async function lockFollowed(
     join mirrors m on m.table_id = c.table_id
     join tables t on t.id = c.table_id
     where m.published_version > c.checksum_version and ${isOpen} and ${isDue}
+      and (t.version - m.published_version < ${backlogMax}
+        or m.published_version - c.checksum_version > ${waitingMax})
     limit ${tablesMax}
     for update of c skip locked`.execute(tx)
   const each = Math.max(1, Math.floor(versionsMax / Math.max(1, rows.length)))

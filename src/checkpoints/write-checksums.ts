@@ -86,7 +86,6 @@ async function writeOfTable(storage: Storage, share: Share): Promise<FollowedTo>
     const some = texts.slice(at, at + filesAtOnce)
     await Promise.all(some.map(({ name, text }) => text !== undefined && put(folder, name, text)))
   }
-  await folder.sync()
   const { metaData } = JSON.parse(state.metaData())
   return {
     tableId,
@@ -99,9 +98,9 @@ function isChecksum(name: string): boolean {
   return parseLogFileName(name)?.kind === 'checksum'
 }
 
-/** Who finds another checksum there lets it stand: it is as optional as ours, and is never written twice. */
+/** Who finds another checksum there lets it stand: the protocol forbids to overwrite one. */
 async function put(folder: Folder, name: string, text: string): Promise<void> {
-  const file = await folder.begin(name)
+  const file = await folder.begin(name, { isExpendable: true })
   try {
     await file.append(text)
     await file.seal()

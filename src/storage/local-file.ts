@@ -20,7 +20,7 @@ export function nameOfTemporary(temporary: string): string | undefined {
 /** Begins a file in a directory, which must be there. `onChange` is told when a name in it changes. */
 export async function beginLocalFile(
   directory: string,
-  { name, onChange }: { name: string; onChange: () => void },
+  { name, isExpendable, onChange }: { name: string; isExpendable: boolean; onChange: () => void },
 ): Promise<PendingFile> {
   const path = join(directory, name)
   const temporary = join(directory, temporaryName(name))
@@ -29,7 +29,7 @@ export async function beginLocalFile(
     append: (bytes) => file.writeFile(bytes),
     async seal(modifiedAt) {
       if (modifiedAt !== undefined) await file.utimes(modifiedAt / 1000, modifiedAt / 1000)
-      await file.sync()
+      if (!isExpendable) await file.sync()
     },
     putIfAbsent() {
       onChange()

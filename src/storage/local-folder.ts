@@ -6,6 +6,7 @@ import { beginLocalFile, nameOfTemporary } from './local-file.ts'
 import { hasCode, isAbsent, resolveLocalLocation } from './local-location.ts'
 import { locationNotAllowed } from './location-problem.ts'
 import {
+  type BeginOptions,
   type ByteRange,
   checkFileName,
   FileMissingError,
@@ -69,10 +70,13 @@ class LocalFolder implements Folder {
     return (await file?.stat())?.size
   }
 
-  async begin(name: string): Promise<PendingFile> {
+  async begin(name: string, { isExpendable = false }: BeginOptions = {}): Promise<PendingFile> {
     const directory = await this.#directoryOf(name)
-    const onChange = () => this.#unsynced.add(directory)
-    const begin = () => beginLocalFile(directory, { name: basename(name), onChange })
+    const onChange = () => {
+      if (!isExpendable) this.#unsynced.add(directory)
+    }
+    const file = { name: basename(name), isExpendable, onChange }
+    const begin = () => beginLocalFile(directory, file)
     try {
       return await begin()
     } catch (error) {

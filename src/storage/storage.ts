@@ -41,7 +41,7 @@ export interface Folder {
   /** The size of a file in bytes; undefined when there is none of that name. */
   size: (name: string) => Promise<number | undefined>
   /** Begins to write the file of that name, out of every reader's sight. */
-  begin: (name: string) => Promise<PendingFile>
+  begin: (name: string, options?: BeginOptions) => Promise<PendingFile>
   /** Removes files; those that are not there are passed over. */
   remove: (names: readonly string[]) => Promise<void>
   /** Makes what was put, replaced and removed by this object so far survive a loss of power. */
@@ -59,6 +59,12 @@ export interface ListOptions {
   prefix?: string
   /** Only names behind this one. */
   startAfter?: string
+}
+
+/** How a file is written. */
+export interface BeginOptions {
+  /** Whether it may be gone, or cut short, after a loss of power: it is one that nobody needs. */
+  isExpendable?: boolean
 }
 
 /** Bytes of a file from `start` up to before `end`. */

@@ -19,9 +19,9 @@ import { startTestServer, type TestServer } from '../support/server.ts'
 import { readCheckpoint } from './read-checkpoint.ts'
 
 /** How often the writer of a checkpoint is killed for each spec and store; the full test takes 50. */
-const kills = Number(process.env['CHECKPOINT_KILLS'] ?? 7)
+const kills = Number(process.env['CHECKPOINT_KILLS'] ?? 3)
 
-t.setTimeout(120_000 + kills * 20_000)
+t.setTimeout(120_000 + kills * 60_000)
 
 const inDatabase = [
   'after sql:update checkpoints',
