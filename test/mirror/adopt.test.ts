@@ -91,6 +91,9 @@ t.test('what another service wrote is taken in, whatever it is and from wherever
       t.strictSame(await readLog(join(location, '_delta_log')), before, 'nothing is written')
       await sameHistory(t, [writer, source], [adopter, 'taken'])
       await livesOn(t, adopter, known + more)
+      t.match(await adopter.post('/tables/taken/mirror/verify'), {
+        body: { verified: true, versions: { from: 0, to: known + more + 2 }, differences: [] },
+      })
     })
   }
 })
