@@ -54,6 +54,7 @@ create table commits (
   num_files_without_records bigint not null,
   commit_info json,
   commit_info_position integer default 0,
+  transaction_id uuid,
   constraint commits_pkey PRIMARY KEY (table_id, version),
   constraint commits_commit_info_position_check CHECK (((commit_info IS NULL) = (commit_info_position IS NULL)))
 );
@@ -62,6 +63,7 @@ comment on column commits.xid is 'The PostgreSQL transaction, so that a pg_snaps
 comment on column commits.num_files is 'Live files of this version; so are the three columns after it, which makes any version as cheap to tell about as the newest.';
 comment on column commits.commit_info is 'The commitInfo action; null where another writer gave none.';
 comment on column commits.commit_info_position is 'Line of the commitInfo in the log file, from 0; always the first where the service wrote it.';
+comment on column commits.transaction_id is 'The transaction over several tables that the commit was part of.';
 
 create table files (
   table_id uuid not null,
@@ -162,3 +164,19 @@ comment on column tables.num_records is 'Rows of the live files whose number of 
 comment on column tables.row_id_high_water_mark is 'The highest row id ever given to a row, as the domain delta.rowTracking tells it; null where none was.';
 comment on column tables.history_from is 'The oldest version with a snapshot; its files are of this version, or of the one before where their commit is not known.';
 comment on column tables.commits_from is 'The oldest version whose commit is known: history_from, or the one after it where that is a checkpoint alone.';
+
+create table transactions (
+  id uuid not null,
+  state text not null,
+  isolation_level text not null,
+  priority smallint not null,
+  label text,
+  created_at timestamp with time zone not null,
+  ended_at timestamp with time zone,
+  tables json,
+  constraint transactions_pkey PRIMARY KEY (id),
+  constraint transactions_state_check CHECK ((state = ANY (ARRAY['active'::text, 'committing'::text, 'committed'::text, 'rolling-back'::text, 'rolled-back'::text, 'expired'::text])))
+);
+CREATE INDEX transactions_created_idx ON public.transactions USING btree (created_at, id);
+CREATE INDEX transactions_state_idx ON public.transactions USING btree (state, created_at, id);
+comment on column transactions.tables is 'What became of each table, as it was answered.';

@@ -30,6 +30,7 @@ import type { CatalogContext } from './tables/create-table.ts'
 import type { ImportContext } from './tables/import/import-table.ts'
 import { importRoutes } from './tables/import/routes.ts'
 import { tableRoutes } from './tables/routes.ts'
+import { type TransactionRoutesContext, transactionRoutes } from './transactions/routes.ts'
 
 /** All that the routes work with. */
 export interface Services
@@ -42,7 +43,8 @@ export interface Services
     MaintenanceContext,
     AdoptContext,
     ScanRoutesContext,
-    SnapshotRoutesContext {
+    SnapshotRoutesContext,
+    TransactionRoutesContext {
   checks: Checks
   notes: Notes
   metrics: Metrics
@@ -85,6 +87,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(tableRoutes, services)
   app.register(importRoutes, services)
   app.register(commitRoutes, services)
+  app.register(transactionRoutes, services)
   app.register(watchRoutes, { ...services, eventStreams })
   app.register(snapshotRoutes, services)
   app.register(scanRoutes, services)

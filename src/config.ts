@@ -87,6 +87,8 @@ export const ConfigSchema = Type.Object({
     5_000,
     'Actions of one commit that are held in memory; the files of a larger one are staged.',
   ),
+  TRANSACTION_TABLES_MAX: count(100, 'Tables in one transaction at most.'),
+  TRANSACTION_ACTIONS_MAX: count(5_000_000, 'Actions in one transaction at most.'),
   BATCH_ACTIONS_MAX: count(20_000, 'Actions in one batch of commits at which it is closed.'),
   BATCHES_MAX: count(4, 'Batches of commits in flight at most.'),
   QUEUE_COMMITS_MAX: count(
@@ -133,6 +135,8 @@ export interface Config {
   readonly linesBytesMax: number
   readonly actionsMax: number
   readonly heldActionsMax: number
+  readonly transactionTablesMax: number
+  readonly transactionActionsMax: number
   readonly batchActionsMax: number
   readonly batchesMax: number
   readonly queueCommitsMax: number
@@ -204,6 +208,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     linesBytesMax: values.LINES_BYTES_MAX,
     actionsMax: values.ACTIONS_MAX,
     heldActionsMax: values.HELD_ACTIONS_MAX,
+    transactionTablesMax: values.TRANSACTION_TABLES_MAX,
+    transactionActionsMax: values.TRANSACTION_ACTIONS_MAX,
     batchActionsMax: values.BATCH_ACTIONS_MAX,
     batchesMax: values.BATCHES_MAX,
     queueCommitsMax: values.QUEUE_COMMITS_MAX,

@@ -41,6 +41,11 @@ export const problems = {
     title: 'No such operation',
     remedy: 'Use the `operationId` with which `POST /maintenance/{kind}` was answered.',
   },
+  'transaction-not-found': {
+    status: 404,
+    title: 'No such transaction',
+    remedy: 'Use the `id` with which the transaction was answered, or list them.',
+  },
   'version-not-found': {
     status: 404,
     title: 'The table has no such version',
@@ -178,6 +183,11 @@ export const problems = {
     title: 'The actions break the Delta protocol',
     remedy:
       'Mend each entry of `violations`; `index` is the place in `actions`. Nothing was written.',
+  },
+  'invalid-transaction': {
+    status: 422,
+    title: 'The transaction cannot be committed',
+    remedy: 'Mend each entry of `violations`. Nothing was written.',
   },
   'idempotency-key-reused': {
     status: 422,

@@ -78,6 +78,8 @@ export function createServices(
     metrics,
     actionsMax: config.actionsMax,
     heldActionsMax: config.heldActionsMax,
+    transactionTablesMax: config.transactionTablesMax,
+    transactionActionsMax: config.transactionActionsMax,
     dataDir: config.dataDir,
     storage,
     idempotencyRetentionMs: config.idempotencyRetentionMs,

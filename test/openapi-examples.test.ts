@@ -30,7 +30,7 @@ const requests = operations.flatMap(({ path, method, operation }) => {
  * What takes an id that nobody knows beforehand, or a table that others have written; the name of a dropped table is
  * free, so it has to be the id.
  */
-const byGivenId = ['undropTable', 'getMaintenanceOperation', 'importTable']
+const byGivenId = ['undropTable', 'getMaintenanceOperation', 'getTransaction', 'importTable']
 
 const order = ['createTable', 'createCommit', '', 'dropTable', 'undropTable']
 const placeOf = ({ operation }: (typeof requests)[number]) =>

@@ -26,6 +26,14 @@ interface Entry {
   removed: Map<Action, string>
 }
 
+/** What a proposal is entered with. */
+interface Entering {
+  proposal: Proposal
+  inCommitTimestamp: number
+  /** The transaction over several tables that it is part of. */
+  transactionId?: string | undefined
+}
+
 /**
  * Enters the proposal as the next version of the table: the rows to write, and the head after it. The proposal
  * must have been judged legal on the head.
@@ -33,10 +41,11 @@ interface Entry {
 export function appendCommit(
   writes: LedgerWrites,
   table: TableLedger,
-  { proposal, inCommitTimestamp }: { proposal: Proposal; inCommitTimestamp: number },
+  entering: Entering,
 ): CommitRow {
   const { head } = table
-  const row = newCommitRow(table, proposal, inCommitTimestamp)
+  const { proposal, inCommitTimestamp } = entering
+  const row = newCommitRow(table, entering)
   const highestRowId = head.rowIdHighWaterMark ?? noRowId
   const lines = placeLines(table, proposal, row)
   const entry: Entry = { writes, table, row, lines, removed: new Map() }
@@ -115,8 +124,7 @@ function enterStaged(
 
 function newCommitRow(
   { head }: TableLedger,
-  proposal: Proposal,
-  inCommitTimestamp: number,
+  { proposal, inCommitTimestamp, transactionId }: Entering,
 ): Omit<CommitRow, keyof Totals> {
   const { operation } = proposal
   const isBlindAppend =
@@ -128,11 +136,17 @@ function newCommitRow(
     version: head.version + 1,
     inCommitTimestamp,
     operation,
+    transactionId: transactionId ?? null,
     numAddedFiles: 0,
     numRemovedFiles: 0,
     numAddedBytes: 0,
     numRemovedBytes: 0,
-    commitInfo: commitInfoLine(proposal.info, { inCommitTimestamp, operation, isBlindAppend }),
+    commitInfo: commitInfoLine(proposal.info, {
+      inCommitTimestamp,
+      operation,
+      isBlindAppend,
+      transactionId,
+    }),
   }
 }
 

@@ -5,6 +5,8 @@ import type { Outcome } from '../idempotency/rules.ts'
 import { Problem } from '../problems.ts'
 import { findExisting, lockHeads, updateHeads } from '../tables/queries.ts'
 import { isTableId } from '../tables/rules.ts'
+import { insertTransactions } from '../transactions/queries.ts'
+import { transactionRow } from '../transactions/transaction-json.ts'
 import { judgeBatch, type KeyState } from './judge.ts'
 import type { BatchState } from './ledger.ts'
 import {
@@ -233,6 +235,7 @@ function write(tx: Tx, writes: Writes): Promise<void>[] {
     supersedeActions(tx, writes.actionUpdates),
     insertActions(tx, writes.actions),
     updateHeads(tx, writes.heads),
+    insertTransactions(tx, writes.transactions.map(transactionRow)),
     insertAnswers(tx, writes.answers),
   ]
 }

@@ -23,8 +23,9 @@ export function summaryText(commit: StoredCommit): string {
 /** What is told of a commit wherever it is told of. */
 export function commitMembers(commit: StoredCommit): Record<string, string | undefined> {
   const { version, inCommitTimestamp, committedAt, operation } = commit
+  const transactionId = commit.transactionId ?? undefined
   return {
-    ...memberTexts({ version, inCommitTimestamp, committedAt, operation }),
+    ...memberTexts({ version, inCommitTimestamp, committedAt, operation, transactionId }),
     ...countMembers(commit),
   }
 }

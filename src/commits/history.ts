@@ -16,6 +16,7 @@ const selectCommits = (db: Db, tableId: string) =>
       'in_commit_timestamp as inCommitTimestamp',
       'committed_at as committedAt',
       'operation',
+      'transaction_id as transactionId',
       'num_added_files as numAddedFiles',
       'num_removed_files as numRemovedFiles',
       'num_added_bytes as numAddedBytes',

@@ -13,6 +13,7 @@ import {
   replay,
 } from '../idempotency/rules.ts'
 import { Problem } from '../problems.ts'
+import { inTable } from '../transactions/rules.ts'
 import { appendCommit } from './append.ts'
 import {
   appKey,
@@ -73,9 +74,11 @@ type PartVerdict = { table: TableLedger; proposal: Proposal; duplicateOf?: Commi
 /** All parts are judged before any is entered, so that a unit takes effect whole or not at all. */
 function judgeUnit(unit: Unit, ledger: Ledger): Verdict {
   const accepted: PartVerdict[] = []
-  for (const part of unit.parts) {
-    const verdict = judgePart(part, ledger.tables.get(part.table))
-    if (verdict instanceof Problem) return { kind: 'refused', problem: verdict }
+  for (const [index, part] of unit.parts.entries()) {
+    const table = ledger.tables.get(part.table)
+    const isRepeated = accepted.some((other) => other.table === table)
+    const verdict = isRepeated ? repeatedTable() : judgePart(part, table)
+    if (verdict instanceof Problem) return refuse(unit, verdict, index)
     accepted.push(verdict)
   }
   // One timestamp for all tables of a unit, above that of each.
@@ -83,15 +86,41 @@ function judgeUnit(unit: Unit, ledger: Ledger): Verdict {
     (time, { table }) => Math.max(time, table.head.inCommitTimestamp + 1),
     ledger.now,
   )
-  return {
-    kind: 'committed',
-    commits: accepted.map((verdict) => enterPart(verdict, { ledger, inCommitTimestamp })),
+  const { transaction } = unit
+  const entering = { ledger, inCommitTimestamp, transactionId: transaction?.id }
+  const commits = accepted.map((verdict) => enterPart(verdict, entering))
+  const committedAt = ledger.now
+  if (transaction !== undefined) {
+    ledger.writes.transactions.push({ ...transaction, committedAt, commits })
   }
+  return { kind: 'committed', commits, committedAt }
+}
+
+function refuse({ parts, transaction }: Unit, problem: Problem, index: number): Verdict {
+  const table = parts[index]?.table ?? ''
+  return {
+    kind: 'refused',
+    problem: transaction === undefined ? problem : inTable(problem, { table, index }),
+  }
+}
+
+function repeatedTable(): Problem {
+  const message = 'names a table that is named before; put all of its actions together'
+  return new Problem('invalid-request', `It ${message}.`, {
+    facts: { errors: [{ pointer: '/table', message }] },
+  })
+}
+
+/** What all parts of a unit are entered with. */
+interface EnteringUnit {
+  ledger: Ledger
+  inCommitTimestamp: number
+  transactionId: string | undefined
 }
 
 function enterPart(
   { table, proposal, duplicateOf }: PartVerdict,
-  { ledger, inCommitTimestamp }: { ledger: Ledger; inCommitTimestamp: number },
+  { ledger, inCommitTimestamp, transactionId }: EnteringUnit,
 ): Commit {
   if (duplicateOf !== undefined) return { status: 'duplicate', row: duplicateOf, rebasedOver: [] }
   const { readVersion = table.head.version } = proposal
@@ -102,6 +131,7 @@ function enterPart(
   const row = appendCommit(ledger.writes, table, {
     proposal: withAppTransaction(proposal, inCommitTimestamp),
     inCommitTimestamp,
+    transactionId,
   })
   return { status: 'committed', row, readVersion: proposal.readVersion, rebasedOver }
 }

@@ -95,7 +95,15 @@ export function openTable(head: Head): TableLedger {
 }
 
 export function noWrites(): LedgerWrites {
-  return { commits: [], files: [], fileUpdates: [], stages: [], actions: [], actionUpdates: [] }
+  return {
+    commits: [],
+    files: [],
+    fileUpdates: [],
+    stages: [],
+    actions: [],
+    actionUpdates: [],
+    transactions: [],
+  }
 }
 
 /** Opens the books of a batch over what was found. The state itself is left unchanged. */

@@ -52,7 +52,7 @@ export async function countFilesWithoutRowIds(
 /** The columns of `commits as c` as a `CommitRow`. */
 export const commitColumns = sql`
       c.table_id as "tableId", c.version, c.in_commit_timestamp as "inCommitTimestamp",
-      c.operation, c.num_added_files as "numAddedFiles", c.num_removed_files as "numRemovedFiles",
+      c.operation, c.transaction_id as "transactionId", c.num_added_files as "numAddedFiles", c.num_removed_files as "numRemovedFiles",
       c.num_added_bytes as "numAddedBytes", c.num_removed_bytes as "numRemovedBytes",
       c.num_files as "numFiles", c.size_in_bytes as "sizeInBytes", c.num_records as "numRecords",
       c.num_files_without_records as "numFilesWithoutRecords", c.commit_info as "commitInfo"`
@@ -77,7 +77,7 @@ export async function insertCommits(tx: Tx, rows: readonly CommitRow[]): Promise
   await sql`
     insert into commits (table_id, version, in_commit_timestamp, operation, num_added_files,
       num_removed_files, num_added_bytes, num_removed_bytes, num_files, size_in_bytes, num_records,
-      num_files_without_records, commit_info)
+      num_files_without_records, commit_info, transaction_id)
     select * from unnest(
       ${rows.map((row) => row.tableId)}::uuid[],
       ${rows.map((row) => row.version)}::bigint[],
@@ -91,7 +91,8 @@ export async function insertCommits(tx: Tx, rows: readonly CommitRow[]): Promise
       ${rows.map((row) => row.sizeInBytes)}::bigint[],
       ${rows.map((row) => row.numRecords)}::bigint[],
       ${rows.map((row) => row.numFilesWithoutRecords)}::bigint[],
-      ${rows.map((row) => row.commitInfo)}::json[])`.execute(tx)
+      ${rows.map((row) => row.commitInfo)}::json[],
+      ${rows.map((row) => row.transactionId)}::uuid[])`.execute(tx)
 }
 
 export async function insertFiles(tx: Tx, rows: readonly FileRow[]): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Metadata, Protocol } from '../delta/actions.ts'
 import type { KeptAnswer } from '../idempotency/rules.ts'
+import type { CommittedTransaction } from './unit.ts'
 
 /** The newest version of a table, as it was locked. */
 export interface Head extends Totals {
@@ -48,6 +49,8 @@ export interface CommitRow extends Totals {
   version: number
   inCommitTimestamp: number
   operation: string
+  /** The transaction over several tables that it was part of. */
+  transactionId: string | null
   numAddedFiles: number
   numRemovedFiles: number
   numAddedBytes: number | bigint
@@ -128,5 +131,6 @@ export interface Writes {
   stages: StageWrite[]
   actions: ActionRow[]
   actionUpdates: ActionUpdate[]
+  transactions: CommittedTransaction[]
   answers: KeptAnswer[]
 }

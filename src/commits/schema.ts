@@ -105,7 +105,7 @@ export const Reads = define(
 )
 
 /** Fields of a proposal, besides its actions. */
-const proposalFields = {
+export const proposalFields = {
   expectedVersion: Type.Optional(Version('The version that this commit must become.')),
   readVersion: Type.Optional(
     Version(
@@ -244,6 +244,9 @@ const commitFields = {
   inCommitTimestamp,
   committedAt: Timestamp('When it was committed, by the clock of the database.'),
   operation: Type.String(),
+  transactionId: Type.Optional(
+    Type.String({ format: 'uuid', description: 'The transaction that it was part of.' }),
+  ),
   ...counts,
 }
 

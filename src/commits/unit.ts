@@ -31,9 +31,29 @@ export interface Part {
   proposal: Proposal
 }
 
+/** What a caller says of a transaction over several tables. */
+export interface TransactionTerms {
+  id: string
+  /** Of what is read through it. */
+  isolationLevel: 'ReadCommitted' | 'RepeatableRead' | 'Serializable'
+  /** From 0 to 9. */
+  priority: number
+  label: string | undefined
+}
+
+/** A transaction that was committed whole. */
+export interface CommittedTransaction extends TransactionTerms {
+  /** Epoch milliseconds by the database's clock. */
+  committedAt: number
+  /** What became of its tables, in the order in which they were named. */
+  commits: readonly Commit[]
+}
+
 /** Commits that take effect together or not at all, and how their caller is answered. */
 export interface Unit {
   parts: readonly Part[]
+  /** Kept with the commits where the unit is a transaction; then refusals name the table. */
+  transaction?: TransactionTerms | undefined
   idempotent?: IdempotentRequest | undefined
   /** Turns the verdict into the answer, which is kept with the writes when the request is idempotent. */
   answer: (verdict: Verdict) => Answer
@@ -51,5 +71,5 @@ export interface Commit {
 
 /** What became of a unit: a commit for each part, or a refusal of the whole. */
 export type Verdict =
-  | { kind: 'committed'; commits: Commit[] }
+  | { kind: 'committed'; commits: Commit[]; committedAt: number }
   | { kind: 'refused'; problem: Problem }

@@ -78,6 +78,10 @@ export interface Commits {
   operation: string;
   size_in_bytes: LongColumn;
   table_id: string;
+  /**
+   * The transaction over several tables that the commit was part of.
+   */
+  transaction_id: string | null;
   version: BigInteger;
   /**
    * The PostgreSQL transaction, so that a pg_snapshot can name a view over many tables.
@@ -199,6 +203,20 @@ export interface Tables {
   version: BigInteger;
 }
 
+export interface Transactions {
+  created_at: Instant;
+  ended_at: Instant | null;
+  id: string;
+  isolation_level: string;
+  label: string | null;
+  priority: number;
+  state: string;
+  /**
+   * What became of each table, as it was answered.
+   */
+  tables: string | null;
+}
+
 export interface DB {
   actions: Actions;
   checkpoints: Checkpoints;
@@ -208,5 +226,6 @@ export interface DB {
   maintenance_operations: MaintenanceOperations;
   mirrors: Mirrors;
   tables: Tables;
+  transactions: Transactions;
 }
 

@@ -7,6 +7,8 @@ export interface OwnedCommitInfo {
   inCommitTimestamp: number
   operation: string
   isBlindAppend: boolean
+  /** The transaction over several tables that the commit is part of: `txnId` in the log. */
+  transactionId: string | undefined
 }
 
 /**
@@ -20,6 +22,7 @@ export function commitInfoLine(members: CommitInfoMembers, owned: OwnedCommitInf
     ['operation', JSON.stringify(owned.operation)],
     ['isBlindAppend', String(owned.isBlindAppend)],
   ])
+  if (owned.transactionId !== undefined) own.set('txnId', JSON.stringify(owned.transactionId))
   const given = [...members].filter(([name]) => !own.has(name))
   const text = [...own, ...given].map(([name, json]) => `${JSON.stringify(name)}:${json}`)
   return `{"commitInfo":{${text.join(',')}}}`

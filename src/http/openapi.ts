@@ -7,6 +7,7 @@ import { namedSchemas } from './schema.ts'
 const tags = [
   { name: 'tables', description: 'Delta tables: create, look up, drop, bring back.' },
   { name: 'commits', description: 'Commit to a table, and read what was committed.' },
+  { name: 'transactions', description: 'Commit to several tables together or not at all.' },
   { name: 'snapshots', description: 'A table as it stands, or stood at a version or a time.' },
   { name: 'changes', description: 'What is another at one version than at another.' },
   { name: 'scans', description: 'The files of a table that a reader needs.' },

@@ -1,0 +1,71 @@
+import { sql } from 'kysely'
+import type { TransactionTerms } from '../commits/unit.ts'
+import type { Db, Tx } from '../database/connect.ts'
+import type { TransactionState } from './states.ts'
+
+/** A row of `transactions`. */
+export interface TransactionRow extends TransactionTerms {
+  state: TransactionState
+  createdAt: string
+  endedAt: string | null
+  /** What became of each table, as JSON. */
+  tables: string | null
+}
+
+export async function insertTransactions(tx: Tx, rows: readonly TransactionRow[]): Promise<void> {
+  if (rows.length === 0) return
+  await sql`
+    insert into transactions (id, state, isolation_level, priority, label, created_at, ended_at,
+      tables)
+    select * from unnest(
+      ${rows.map((row) => row.id)}::uuid[],
+      ${rows.map((row) => row.state)}::text[],
+      ${rows.map((row) => row.isolationLevel)}::text[],
+      ${rows.map((row) => row.priority)}::smallint[],
+      ${rows.map((row) => row.label ?? null)}::text[],
+      ${rows.map((row) => row.createdAt)}::timestamptz[],
+      ${rows.map((row) => row.endedAt)}::timestamptz[],
+      ${rows.map((row) => row.tables)}::json[])`.execute(tx)
+}
+
+const columns = sql`
+      id, state, isolation_level as "isolationLevel", priority, label, created_at as "createdAt",
+      ended_at as "endedAt"`
+
+export async function findTransaction(db: Db, id: string): Promise<TransactionRow | undefined> {
+  const { rows } = await sql<TransactionRow>`
+    select ${columns}, tables from transactions where id = ${id}::uuid`.execute(db)
+  return rows[0]
+}
+
+/** A transaction as a list tells of it. */
+export interface TransactionSummary extends Omit<TransactionRow, 'tables'> {
+  numTables: number
+}
+
+/** The place of a transaction in the list; `createdAt` in epoch milliseconds. */
+export interface TransactionPlace {
+  createdAt: number
+  id: string
+}
+
+/** Transactions, newest first, from behind `after`. Found by transactions_created_idx or transactions_state_idx. */
+export async function listTransactions(
+  db: Db,
+  { state }: { state: TransactionState | undefined },
+  { after, limit }: { after: TransactionPlace | undefined; limit: number },
+): Promise<TransactionSummary[]> {
+  const ofState = state === undefined ? sql`true` : sql`state = ${state}`
+  const behind =
+    after === undefined
+      ? sql`true`
+      : sql`(created_at, id) <
+          (timestamptz 'epoch' + ${after.createdAt} * interval '1 ms', ${after.id}::uuid)`
+  const { rows } = await sql<TransactionSummary>`
+    select ${columns}, coalesce(json_array_length(tables), 0) as "numTables"
+    from transactions
+    where ${ofState} and ${behind}
+    order by created_at desc, id desc
+    limit ${limit}`.execute(db)
+  return rows
+}

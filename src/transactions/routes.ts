@@ -1,0 +1,162 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import Type from 'typebox'
+import { idempotentRequest, jsonAnswer, problemAnswer, sendOutcome } from '../http/answers.ts'
+import { bodyText } from '../http/body.ts'
+import { sendList, toPage } from '../http/lists.ts'
+import {
+  IdempotencyHeaders,
+  jsonResponse,
+  listResponse,
+  locationHeader,
+  PageQuery,
+  refusals,
+  strictObject,
+  writeResponse,
+} from '../http/schema.ts'
+import { Problem } from '../problems.ts'
+import { tableIdPattern } from '../tables/rules.ts'
+import { commitTransaction, type TransactionContext } from './commit-transaction.ts'
+import { findTransaction, listTransactions } from './queries.ts'
+import {
+  CreateTransaction,
+  Transaction,
+  TransactionList,
+  TransactionParams,
+  TransactionStateSchema,
+} from './schema.ts'
+import { transactionSummaryText, transactionText } from './transaction-json.ts'
+
+/** What the routes of transactions need. */
+export type TransactionRoutesContext = TransactionContext
+
+/** `/transactions`: commit to several tables together, and look up what was committed so. */
+export const transactionRoutes: FastifyPluginAsyncTypebox<TransactionRoutesContext> = async (
+  app,
+  context,
+) => {
+  const { db } = context
+
+  app.post(
+    '/transactions',
+    {
+      schema: {
+        operationId: 'createTransaction',
+        tags: ['transactions'],
+        summary: 'Commit to several tables together or not at all',
+        description:
+          'With `commit: true` the request is the whole transaction: 201 once all tables have their new version, with one inCommitTimestamp, and the id of the transaction as `txnId` in their commitInfo. A refusal names the table in `table` and `tableIndex`, and nothing of any table is written. A table whose `idempotency` pair is there already is answered as a duplicate, and the others are committed.',
+        headers: IdempotencyHeaders,
+        body: CreateTransaction,
+        response: {
+          201: writeResponse('Committed.', Transaction, locationHeader),
+          ...refusals(
+            'version-not-found',
+            'protocol-changed',
+            'metadata-changed',
+            'domain-metadata-conflict',
+            'concurrent-transaction',
+            'concurrent-append',
+            'concurrent-delete-read',
+            'concurrent-delete-delete',
+            'read-too-old',
+            'invalid-json',
+            'invalid-idempotency-key',
+            'table-not-found',
+            'table-dropped',
+            'version-conflict',
+            'idempotency-in-progress',
+            'body-too-large',
+            'too-many-actions',
+            'unsupported-media-type',
+            'invalid-actions',
+            'invalid-transaction',
+            'idempotency-key-reused',
+            'not-implemented',
+          ),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { body } = request
+      const outcome = await commitTransaction(
+        context,
+        { body, text: bodyText(request) },
+        {
+          idempotent: idempotentRequest(request),
+          answer: (result) => {
+            if (result instanceof Problem) return problemAnswer(result, request)
+            const headers = { location: `/transactions/${result.id}` }
+            return jsonAnswer(201, transactionText(result), headers)
+          },
+        },
+      )
+      return sendOutcome(reply, outcome)
+    },
+  )
+
+  app.get(
+    '/transactions',
+    {
+      schema: {
+        operationId: 'listTransactions',
+        tags: ['transactions'],
+        summary: 'List transactions, newest first',
+        description: 'Without their tables; `GET /transactions/{id}` tells of these.',
+        querystring: strictObject({
+          state: Type.Optional(TransactionStateSchema),
+          ...PageQuery,
+        }),
+        response: {
+          200: listResponse('A page of transactions.', TransactionList),
+          ...refusals('invalid-cursor'),
+        },
+      },
+    },
+    (request, reply) => {
+      const { state } = request.query
+      return sendList(request, reply, {
+        name: `transactions/${state ?? ''}`,
+        position: TransactionPlace,
+        readPage: async (after, limit) => {
+          const rows = await listTransactions(db, { state }, { after, limit: limit + 1 })
+          return toPage(rows, limit, {
+            json: transactionSummaryText,
+            position: ({ createdAt, id }) => ({ createdAt: Date.parse(createdAt), id }),
+          })
+        },
+      })
+    },
+  )
+
+  app.get(
+    '/transactions/:id',
+    {
+      schema: {
+        operationId: 'getTransaction',
+        tags: ['transactions'],
+        summary: 'Look up a transaction',
+        description: 'A committed one as its commit was answered.',
+        params: TransactionParams,
+        response: {
+          200: jsonResponse('The transaction.', Transaction),
+          ...refusals('transaction-not-found'),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params
+      const found = await findTransaction(db, id)
+      if (found === undefined) {
+        throw new Problem('transaction-not-found', `No transaction has the id ${id}.`)
+      }
+      const answer = jsonAnswer(200, transactionText(found))
+      return sendOutcome(reply, { answer, replayed: false })
+    },
+  )
+}
+
+/** The place of a transaction in their list, up to the last time that RFC 3339 can tell. */
+const TransactionPlace = Type.Object({
+  createdAt: Type.Integer({ minimum: 0, maximum: 253_402_300_799_999 }),
+  id: Type.String({ pattern: tableIdPattern }),
+})

@@ -1,0 +1,90 @@
+import { type Fault, faultsBelow } from '../delta/faults.ts'
+import { Problem } from '../problems.ts'
+
+/** Why a transaction cannot be committed, whatever its tables hold. */
+export type TransactionViolation =
+  | { type: 'TooManyTables'; count: number; max: number }
+  | { type: 'TransactionTooLarge'; actionCount: number; maxActions: number }
+  | { type: 'TableTransactionTooLarge'; table: string; actionCount: number; maxActions: number }
+  | { type: 'EmptyActionList'; table: string }
+
+export interface TransactionLimits {
+  /** Tables in one transaction at most, and actions. */
+  transactionTablesMax: number
+  transactionActionsMax: number
+  /** Actions on one table at most. */
+  actionsMax: number
+}
+
+/** A table's share in a transaction, as it is counted. An app transaction alone is no action, but not nothing. */
+export interface CountedTable {
+  table: string
+  actionCount: number
+  isEmpty: boolean
+}
+
+/** All that is wrong with the size of a transaction. */
+export function findViolations(
+  tables: readonly CountedTable[],
+  { transactionTablesMax, transactionActionsMax, actionsMax }: TransactionLimits,
+): TransactionViolation[] {
+  const violations: TransactionViolation[] = []
+  const count = tables.length
+  if (count > transactionTablesMax) {
+    violations.push({ type: 'TooManyTables', count, max: transactionTablesMax })
+  }
+  const sum = tables.reduce((total, { actionCount }) => total + actionCount, 0)
+  if (sum > transactionActionsMax) {
+    const maxActions = transactionActionsMax
+    violations.push({ type: 'TransactionTooLarge', actionCount: sum, maxActions })
+  }
+  for (const { table, actionCount, isEmpty } of tables) {
+    if (isEmpty) violations.push({ type: 'EmptyActionList', table })
+    if (actionCount <= actionsMax) continue
+    const type = 'TableTransactionTooLarge'
+    violations.push({ type, table, actionCount, maxActions: actionsMax })
+  }
+  return violations
+}
+
+const violationsMax = 100
+
+/** The refusal of a transaction that breaks these rules; there must be one. */
+export function invalidTransaction(violations: readonly TransactionViolation[]): Problem {
+  const [first] = violations
+  const more = violations.length > 1 ? ` And ${violations.length - 1} more.` : ''
+  return new Problem('invalid-transaction', `${first && sentenceOf(first)}${more}`, {
+    facts: { violations: violations.slice(0, violationsMax), numViolations: violations.length },
+  })
+}
+
+function sentenceOf(violation: TransactionViolation): string {
+  switch (violation.type) {
+    case 'TooManyTables':
+      return `The transaction has ${violation.count} tables; ${violation.max} are allowed.`
+    case 'TransactionTooLarge':
+      return `The transaction has ${violation.actionCount} actions; ${violation.maxActions} are allowed.`
+    case 'TableTransactionTooLarge':
+      return `The transaction has ${violation.actionCount} actions for the table "${violation.table}"; ${violation.maxActions} are allowed.`
+    case 'EmptyActionList':
+      return `The transaction has no actions for the table "${violation.table}".`
+  }
+}
+
+/** The refusal of one table's share, told of the whole transaction: it names the table and its place in `tables`. */
+export function inTable(
+  { code, message, facts, headers, cause }: Problem,
+  { table, index }: { table: string; index: number },
+): Problem {
+  const errors = facts['errors'] as readonly Fault[] | undefined
+  return new Problem(code, `tables[${index}] (${table}): ${message}`, {
+    facts: {
+      ...facts,
+      table,
+      tableIndex: index,
+      ...(errors && { errors: faultsBelow(`/tables/${index}`, errors) }),
+    },
+    headers,
+    cause,
+  })
+}

@@ -1,0 +1,38 @@
+import { receiptText } from '../commits/commit-json.ts'
+import type { CommittedTransaction } from '../commits/unit.ts'
+import { memberTexts, objectText } from '../http/json-text.ts'
+import type { TransactionRow, TransactionSummary } from './queries.ts'
+
+/** What is kept of a transaction that was committed in one request. */
+export function transactionRow({
+  committedAt,
+  commits,
+  ...terms
+}: CommittedTransaction): TransactionRow {
+  const at = new Date(committedAt).toISOString()
+  const tables = `[${commits.map(receiptText).join(',')}]`
+  return { ...terms, state: 'committed', createdAt: at, endedAt: at, tables }
+}
+
+/** The answer to who commits a transaction or looks it up. */
+export function transactionText(row: TransactionRow): string {
+  return objectText({ ...termMembers(row), tables: row.tables ?? undefined })
+}
+
+/** A transaction in a list. */
+export function transactionSummaryText(row: TransactionSummary): string {
+  return objectText({ ...termMembers(row), ...memberTexts({ numTables: row.numTables }) })
+}
+
+function termMembers(row: Omit<TransactionRow, 'tables'>): Record<string, string | undefined> {
+  const { id, state, isolationLevel, priority, createdAt, endedAt } = row
+  return memberTexts({
+    id,
+    state,
+    isolationLevel,
+    priority,
+    label: row.label ?? undefined,
+    createdAt,
+    committedAt: state === 'committed' ? endedAt : undefined,
+  })
+}
