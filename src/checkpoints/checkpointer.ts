@@ -42,6 +42,11 @@ const claimMs = 60_000
 /** So many checkpoints wait here at most. */
 const waitingMax = 16
 const dueMax = 100
+/** How many times longer than a look in vain the pause behind it is; at most `pauseMsMax`. */
+const pauseGrowth = 5
+const pauseMsMax = 10_000
+
+const noop = () => {}
 
 export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
   const { db, storage, log } = options
@@ -103,30 +108,36 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
     }
   }
 
-  async function writeAllDue(): Promise<void> {
+  async function writeSomeDue(): Promise<number> {
     const due = await listDueCheckpoints(db, dueMax)
     for (const { tableId, dueVersion: version } of due) {
       if (!signal.aborted) await inLine(() => writeDue({ tableId, version }))
     }
+    return due.length
   }
 
-  async function writeAllChecksums(): Promise<void> {
-    for (let versions = -1; versions !== 0 && !signal.aborted; ) {
-      versions = await writeChecksums(db, { storage, swept })
-      options.onChecksums(versions)
-    }
+  async function writeSomeChecksums(): Promise<number> {
+    const versions = await writeChecksums(db, { storage, swept })
+    options.onChecksums(versions)
+    return versions
   }
 
-  async function repeat(work: () => Promise<void>): Promise<void> {
+  /** Works as long as there is something to do, and looks for more now and then. */
+  async function repeat(work: () => Promise<number>): Promise<void> {
     while (!signal.aborted) {
-      await work().catch((err) => log.warn({ err }, 'the database could not be asked for work'))
-      await sleep(options.pollMs, undefined, { signal }).catch(() => {})
+      const began = performance.now()
+      const done = await work().catch((err) => {
+        log.warn({ err }, 'the database could not be asked for work')
+        return 0
+      })
+      const pauseMs = Math.max(options.pollMs, (performance.now() - began) * pauseGrowth)
+      if (done === 0) await sleep(Math.min(pauseMs, pauseMsMax), undefined, { signal }).catch(noop)
     }
   }
 
   return {
     start() {
-      loops = [repeat(writeAllChecksums), repeat(writeAllDue)]
+      loops = [repeat(writeSomeChecksums), repeat(writeSomeDue)]
     },
     async write(at) {
       if (waiting >= waitingMax) throw busy(`${waitingMax} checkpoints wait to be written here.`)
