@@ -128,18 +128,19 @@ function findChosen(db: Db, table: { id: string; version: number }, choice: Vers
   }
   // Found by commits_in_commit_timestamp_key, for timestamps rise with the versions.
   return commits
-    .where('in_commit_timestamp', '<=', epochMsOf(timestamp))
+    .where('in_commit_timestamp', '<=', epochMsOf(timestamp, 'query'))
     .where('version', '<=', table.version)
     .orderBy('in_commit_timestamp', 'desc')
     .limit(1)
     .executeTakeFirst()
 }
 
-function epochMsOf(timestamp: string): number {
+/** Throws `invalid-request` for what has the form of an instant but is none. */
+export function epochMsOf(timestamp: string, part: 'query' | 'body'): number {
   const time = Date.parse(timestamp)
   if (!Number.isNaN(time)) return time
   const message = 'is not an instant'
-  throw new Problem('invalid-request', `In the query: timestamp ${message}.`, {
-    facts: { errors: [{ pointer: '/query/timestamp', message }] },
+  throw new Problem('invalid-request', `In the ${part}: timestamp ${message}.`, {
+    facts: { errors: [{ pointer: part === 'query' ? '/query/timestamp' : '/timestamp', message }] },
   })
 }

@@ -1,5 +1,8 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { Db } from '../database/connect.ts'
+import type { Long } from '../delta/actions.ts'
+import { longMax } from '../delta/longs.ts'
+import { areNamed } from '../tables/queries.ts'
 
 /** An action in force at a version, as its log line, and the version that brought it. */
 export interface ActionInForce {
@@ -76,6 +79,40 @@ export function findAppTransaction(
     .where('key', '=', appId)
     .where('superseded_version', 'is', null)
     .executeTakeFirst()
+}
+
+/** A table, and its newest version that is not younger than a time; null where it had none then. */
+export interface TableAt {
+  id: string
+  name: string
+  droppedAt: string | null
+  newestVersion: number
+  historyFrom: number
+  version: number | null
+  inCommitTimestamp: number | null
+}
+
+/**
+ * Tables, named by id or by name, as they were at a time in epoch milliseconds, or are. It is one statement, and the
+ * heads of a unit of work move together, so it sees all of a transaction or nothing.
+ */
+export async function findTablesAt(
+  db: Db,
+  tables: readonly string[],
+  time: Long = longMax,
+): Promise<TableAt[]> {
+  const { rows } = await sql<TableAt>`
+    select id, name, dropped_at as "droppedAt", t.version as "newestVersion",
+      history_from as "historyFrom", c.version, c.in_commit_timestamp as "inCommitTimestamp"
+    from tables t
+    left join lateral (
+      select version, in_commit_timestamp from commits
+      where table_id = t.id and in_commit_timestamp <= ${time} and version <= t.version
+      order by in_commit_timestamp desc
+      limit 1
+    ) c on true
+    where ${areNamed(tables)}`.execute(db)
+  return rows
 }
 
 /** The place of a live file in the order of files: where its add stands in the log. */

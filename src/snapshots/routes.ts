@@ -24,12 +24,15 @@ import {
   listActionsInForce,
   listFiles,
 } from './queries.ts'
+import { readVersions } from './read-versions.ts'
 import {
   AppTransactionParams,
   AppTransactionState,
+  CreateSnapshot,
   FileList,
   Snapshot,
   SnapshotQuery,
+  SnapshotSet,
   VersionQuery,
 } from './schema.ts'
 import { appTransactionText, snapshotText } from './snapshot-json.ts'
@@ -40,7 +43,7 @@ export interface SnapshotRoutesContext {
   openExport: OpenExport
 }
 
-/** `/tables/:id/snapshot` and `/files`: a table as it stands, or stood at a version or a time. */
+/** Tables as they stand, or stood at a version or a time: one with its files, or the versions of several together. */
 export const snapshotRoutes: FastifyPluginAsyncTypebox<SnapshotRoutesContext> = async (
   app,
   { db, openExport },
@@ -67,6 +70,36 @@ export const snapshotRoutes: FastifyPluginAsyncTypebox<SnapshotRoutesContext> = 
       const inForce = await listActionsInForce(db, table.id, commit.version)
       const answer = jsonAnswer(200, snapshotText(table.id, commit, inForce))
       return sendOutcome(reply, { answer, replayed: false })
+    },
+  )
+
+  app.post(
+    '/snapshots',
+    {
+      schema: {
+        operationId: 'createSnapshot',
+        tags: ['snapshots'],
+        summary: 'One consistent set of versions of several tables',
+        description:
+          'Sees every transaction whole or not at all. What the tables hold is read at the versions that are answered. Nothing is kept of it.',
+        body: CreateSnapshot,
+        response: {
+          200: jsonResponse('The versions.', SnapshotSet),
+          ...refusals(
+            'table-not-found',
+            'transaction-not-found',
+            'version-not-found',
+            'history-not-available',
+            'invalid-json',
+            'body-too-large',
+            'unsupported-media-type',
+          ),
+        },
+      },
+    },
+    async (request, reply) => {
+      const text = JSON.stringify({ tables: await readVersions(db, request.body) })
+      return sendOutcome(reply, { answer: jsonAnswer(200, text), replayed: false })
     },
   )
 

@@ -1,4 +1,4 @@
-import Type from 'typebox'
+import Type, { type Static } from 'typebox'
 import { ActionSchema, AppTransactionSchema, DomainMetadataSchema } from '../commits/schema.ts'
 import { define, Long, noNul, strictObject, Version } from '../http/schema.ts'
 import { MetadataSchema, ProtocolSchema, Statistics, TableParams } from '../tables/schema.ts'
@@ -42,6 +42,59 @@ export const Snapshot = define(
       statistics: Statistics,
     },
     { description: 'A table at one version, without its files.' },
+  ),
+)
+
+/** Tables of one consistent view at most. */
+export const snapshotTablesMax = 1000
+
+export const CreateSnapshot = define(
+  'CreateSnapshot',
+  strictObject(
+    {
+      tables: Type.Array(TableParams.properties.id, {
+        minItems: 1,
+        maxItems: snapshotTablesMax,
+        description: 'Ids or names.',
+      }),
+      timestamp: Type.Optional(
+        Type.String({
+          format: 'date-time',
+          maxLength: 64,
+          description: 'The newest versions that are not younger than this instant (RFC 3339).',
+        }),
+      ),
+      transactionId: Type.Optional(
+        Type.String({
+          format: 'uuid',
+          description:
+            'The versions that this transaction made; of tables that it did not change, those that were not younger.',
+        }),
+      ),
+    },
+    {
+      description:
+        'Of which tables a consistent set of versions is asked for; the newest by default.',
+      examples: [{ tables: ['sales.orders'] }],
+    },
+  ),
+)
+export type CreateSnapshot = Static<typeof CreateSnapshot>
+
+export const SnapshotSet = define(
+  'SnapshotSet',
+  Type.Object(
+    {
+      tables: Type.Array(
+        Type.Object({
+          tableId: Type.String({ format: 'uuid' }),
+          version: Type.Integer({ minimum: 0 }),
+          inCommitTimestamp: Type.Integer({ description: 'Epoch milliseconds.' }),
+        }),
+        { description: 'In the order in which they were asked for.' },
+      ),
+    },
+    { description: 'Versions that were the newest of their tables at one moment.' },
   ),
 )
 

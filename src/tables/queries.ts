@@ -113,7 +113,7 @@ export function listTables(
  * The tables of these ids, dropped or not, and of these names, if not dropped. Where all are named in one way, the
  * other is not asked for: with both, a plan from a time of few tables reads all of them.
  */
-function areNamed(tables: readonly string[]) {
+export function areNamed(tables: readonly string[]) {
   const ids = tables.filter(isTableId)
   const names = tables.filter((table) => !isTableId(table))
   const byId = sql<boolean>`id = any(${ids}::uuid[])`

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { TransactionTerms } from '../commits/unit.ts'
 import type { Db, Tx } from '../database/connect.ts'
+import { Problem } from '../problems.ts'
 import type { TransactionState } from './states.ts'
 
 /** A row of `transactions`. */
@@ -36,6 +37,21 @@ export async function findTransaction(db: Db, id: string): Promise<TransactionRo
   const { rows } = await sql<TransactionRow>`
     select ${columns}, tables from transactions where id = ${id}::uuid`.execute(db)
   return rows[0]
+}
+
+/** The inCommitTimestamp of a transaction's commits; of one that made none, of the newest that it found there already. */
+export async function findTransactionTime(db: Db, id: string): Promise<number | undefined> {
+  const { rows } = await sql<{ time: number }>`
+    select max((one ->> 'inCommitTimestamp')::bigint) as time
+    from transactions cross join json_array_elements(tables) one
+    where id = ${id}::uuid
+    group by id`.execute(db)
+  return rows[0]?.time
+}
+
+/** The refusal for a transaction that is not there. */
+export function transactionNotFound(id: string): Problem {
+  return new Problem('transaction-not-found', `No transaction has the id ${id}.`)
 }
 
 /** A transaction as a list tells of it. */

@@ -16,7 +16,7 @@ import {
 import { Problem } from '../problems.ts'
 import { tableIdPattern } from '../tables/rules.ts'
 import { commitTransaction, type TransactionContext } from './commit-transaction.ts'
-import { findTransaction, listTransactions } from './queries.ts'
+import { findTransaction, listTransactions, transactionNotFound } from './queries.ts'
 import {
   CreateTransaction,
   Transaction,
@@ -146,9 +146,7 @@ export const transactionRoutes: FastifyPluginAsyncTypebox<TransactionRoutesConte
     async (request, reply) => {
       const { id } = request.params
       const found = await findTransaction(db, id)
-      if (found === undefined) {
-        throw new Problem('transaction-not-found', `No transaction has the id ${id}.`)
-      }
+      if (found === undefined) throw transactionNotFound(id)
       const answer = jsonAnswer(200, transactionText(found))
       return sendOutcome(reply, { answer, replayed: false })
     },
