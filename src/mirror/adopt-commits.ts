@@ -56,8 +56,9 @@ async function adopt(
   { row, folder }: { row: TableRow; folder: Folder },
 ): Promise<void> {
   refuseDropped(row)
-  const commits = await listCommits(folder, row.publishedVersion + 1)
+  const { commits, next } = await listCommits(folder, row.publishedVersion + 1)
   if (row.publishedVersion < row.version) throw notAdoptable(row, commits)
+  if (commits.length === 0 && next !== undefined) throw missing(row.version + 1, next)
   const read = headOf(row)
   const foreign =
     commits.length > 0
@@ -75,17 +76,28 @@ async function adopt(
   await recordPublished(tx, [{ tableId: row.id, version: foreign.history.newest }])
 }
 
-/** The commits from a version on, without a gap. */
-async function listCommits(folder: Folder, from: number): Promise<StoredFile[]> {
+/** The commits from a version on, up to the first gap, and the version behind that. */
+async function listCommits(
+  folder: Folder,
+  from: number,
+): Promise<{ commits: readonly StoredFile[]; next?: number }> {
   const commits: StoredFile[] = []
   const startAfter = from > 0 ? commitFileName(from - 1) : ''
   for await (const file of folder.list({ startAfter })) {
     const named = parseLogFileName(file.name)
     if (named?.kind !== 'commit' || named.version < from) continue
-    if (named.version !== from + commits.length) break
+    if (named.version !== from + commits.length) return { commits, next: named.version }
     commits.push(file)
   }
-  return commits
+  return { commits }
+}
+
+function missing(version: number, next: number): Problem {
+  return new Problem(
+    'not-adoptable',
+    `The log goes on with version ${next}, and version ${version} is missing: what it did cannot be known. Bring its file back, or drop the table here and import it anew from a checkpoint.`,
+    { facts: { theirs: { from: next } } },
+  )
 }
 
 function refuseDropped({ id, name, droppedAt }: TableRow): void {

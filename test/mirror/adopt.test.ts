@@ -209,6 +209,22 @@ t.test('nothing to take in is no fault', async (t) => {
   t.match(await adopt(), { status: 409, body: { code: 'table-dropped' } })
 })
 
+t.test(
+  'what has lost its first commit cannot be taken in; what breaks off later can, up to there',
+  async (t) => {
+    const { server, table, write, adopt } = await tableWithFork(t)
+    await write(2, [add('x')])
+    t.match(await adopt(), {
+      status: 409,
+      body: { code: 'not-adoptable', detail: /version 2, and version 1 is missing/ },
+    })
+    t.match(await server.get(`/tables/${table}`), { body: { version: 0 } })
+    await write(1, [add('y')])
+    await write(4, [add('z')])
+    t.match(await adopt(), { status: 200, body: { state: 'current', publishedVersion: 2 } })
+  },
+)
+
 t.test('a fork that was found is mended', async (t) => {
   const { server, table, write, adopt } = await tableWithFork(t)
   await write(1, [add('x')])
