@@ -17,6 +17,7 @@ import { largeCommit } from './large-commit.ts'
 import { mirror } from './mirror.ts'
 import { scans } from './scans.ts'
 import { twoServers } from './two-servers.ts'
+import { watchers } from './watchers.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: each benchmark prepares what it needs
 const benchmarks: Record<string, Benchmark<any>> = {
@@ -29,6 +30,7 @@ const benchmarks: Record<string, Benchmark<any>> = {
   mirror,
   scan: scans,
   'two-servers': twoServers,
+  watchers,
 }
 
 const { values, positionals } = parseArgs({

@@ -1,19 +1,19 @@
 import type { Db } from '../database/connect.ts'
 import { eventText } from '../http/server-sent-events.ts'
+import { SharedText } from '../http/shared-text.ts'
 import { summaryText } from './commit-json.ts'
 import { listCommitsAfter } from './history.ts'
 
 /** Commits of a table as events, and the version of the last of them. */
 export interface EventPage {
-  /** Encoded once for all who read it. */
-  text: Buffer
+  text: SharedText
   last: number
 }
 
-const commitsMax = 200
-const bytesMax = 64 * 1024
+const commitsMax = 2000
+const bytesMax = 256 * 1024
 const readsAtOnceMax = 2
-const pagesKeptMax = 64
+const pagesKeptMax = 16
 
 /**
  * Reads commits as events, a bounded page at a time. Readers at the same place share a page, and all of them
@@ -30,7 +30,7 @@ export function createEventPages(db: Db) {
     const events = commits.map((commit) =>
       eventText({ event: 'commit', id: String(commit.version), data: summaryText(commit) }),
     )
-    return { text: Buffer.from(events.join('')), last: commits.at(-1)?.version ?? after }
+    return { text: new SharedText(events.join('')), last: commits.at(-1)?.version ?? after }
   }
 
   return {

@@ -25,7 +25,7 @@ export const watchRoutes: FastifyPluginAsyncTypebox<
         tags: ['commits'],
         summary: 'Follow the commits of a table',
         description:
-          'Server-sent events: `commit` for each commit, in the order of versions and each once, with the version as `id` and a `CommitSummary` in one line as `data`; `dropped` when the table is dropped, after which the stream ends. A client that has lost the stream resumes with `Last-Event-ID`, at any server. A comment comes every 15 s. A client that leaves no room for too long is cut off, and can resume.',
+          'Server-sent events: `commit` for each commit, in the order of versions and each once, with the version as `id` and a `CommitSummary` in one line as `data`; `dropped` when the table is dropped, after which the stream ends. A client that has lost the stream resumes with `Last-Event-ID`, at any server. A comment comes every 15 s. A client that leaves no room for too long is cut off, and can resume. With `Accept-Encoding: deflate` the stream is compressed, once for all who watch; do so where many watch a busy table.',
         headers: WatchHeaders,
         params: TableParams,
         querystring: WatchQuery,

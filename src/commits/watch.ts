@@ -1,5 +1,6 @@
 import type { Db } from '../database/connect.ts'
 import { type EventStream, eventText } from '../http/server-sent-events.ts'
+import { SharedText } from '../http/shared-text.ts'
 import { Problem } from '../problems.ts'
 import { listProgress } from '../tables/queries.ts'
 import { historyNotAvailable } from './history.ts'
@@ -86,7 +87,7 @@ export function createCommitWatch({ db, pollMs, watchersMax, log }: CommitWatchO
     }
     if (table.droppedAt === null || watcher.after < table.version) return
     const data = JSON.stringify({ tableId: table.id, droppedAt: table.droppedAt })
-    await stream.send(eventText({ event: 'dropped', data }))
+    await stream.send(new SharedText(eventText({ event: 'dropped', data })))
     stream.end()
   }
 
@@ -116,7 +117,7 @@ export function createCommitWatch({ db, pollMs, watchersMax, log }: CommitWatchO
   const looks = startLooks({
     look,
     pollMs,
-    restMs: () => restMsMin + watchers * restMsOfWatcher,
+    restMs: () => Math.min(restMsMax, restMsMin + watchers * restMsOfWatcher),
     all: () => feeds.keys(),
     onError: (err) => log.warn({ err }, 'the tables that are watched could not be looked at'),
   })
@@ -154,7 +155,8 @@ export function createCommitWatch({ db, pollMs, watchersMax, log }: CommitWatchO
 
 /** Rests between looks in milliseconds, so that the more watch, the more commits are sent at once. */
 const restMsMin = 10
-const restMsOfWatcher = 0.2
+const restMsOfWatcher = 0.5
+const restMsMax = 2000
 
 interface LooksOptions {
   look: (tableIds: readonly string[]) => Promise<void>

@@ -2,6 +2,14 @@ import type { ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { requestId } from './schema.ts'
+import {
+  deflateEnd,
+  deflateHead,
+  emptyChecksum,
+  joinChecksums,
+  SharedText,
+  takesDeflate,
+} from './shared-text.ts'
 
 /** An event of a stream; `data` is one line. */
 export interface ServerSentEvent {
@@ -23,7 +31,7 @@ export interface EventStream {
    * Sends events. Settles when there is room for more, or the stream is closed; there must be one call at a time.
    * What is sent to a closed stream is lost.
    */
-  send: (text: string | Buffer) => Promise<void>
+  send: (text: SharedText) => Promise<void>
   /** Ends the stream in order. */
   end: () => void
   /** Calls the listener once the stream is closed, by whomever. */
@@ -43,14 +51,16 @@ export interface EventStreamOptions {
   heartbeatMs?: number
 }
 
-/** After what time a reader that has lost the stream should come back. */
-const retryMs = 1000
+/** Asks a reader that has lost the stream to come back after a second. */
+const retry = new SharedText('retry: 1000\n\n')
+const heartbeat = new SharedText(': heartbeat\n\n')
 
 const headers = {
   'content-type': 'text/event-stream',
   'cache-control': 'no-store',
   // Proxies that gather answers would hold the events back.
   'x-accel-buffering': 'no',
+  vary: 'accept-encoding',
   // The stream is the last answer of its connection, so a stop need not wait for another request.
   connection: 'close',
 }
@@ -70,9 +80,14 @@ export function installEventStreams(
     open(request, reply) {
       reply.hijack()
       const { raw } = reply
-      raw.writeHead(200, { ...(reply.getHeaders() as Record<string, string>), ...headers })
-      const stream = streamTo(raw, { blockedMsMax, heartbeatMs })
-      void stream.send(`retry: ${retryMs}\n\n`)
+      const deflates = takesDeflate(request.headers['accept-encoding'])
+      raw.writeHead(200, {
+        ...(reply.getHeaders() as Record<string, string>),
+        ...headers,
+        ...(deflates && { 'content-encoding': 'deflate' }),
+      })
+      const stream = streamTo(raw, { blockedMsMax, heartbeatMs, deflates })
+      void stream.send(retry)
       // To a reader that leaves no room, an end in order would never get through.
       const close = () => (raw.writableNeedDrain ? raw.destroy() : stream.end())
       closers.add(close)
@@ -85,16 +100,17 @@ export function installEventStreams(
 
 function streamTo(
   raw: ServerResponse,
-  { blockedMsMax, heartbeatMs }: Required<EventStreamOptions>,
+  { blockedMsMax, heartbeatMs, deflates }: Required<EventStreamOptions> & { deflates: boolean },
 ): EventStream {
   let isOpen = !raw.destroyed
   let cutOff: NodeJS.Timeout | undefined
   let goOn = () => {}
-  const write = (text: string | Buffer) => {
-    if (isOpen && !raw.write(text)) cutOff ??= setTimeout(() => raw.destroy(), blockedMsMax)
+  const write = (bytes: Buffer) => {
+    if (isOpen && !raw.write(bytes)) cutOff ??= setTimeout(() => raw.destroy(), blockedMsMax)
   }
-  const heartbeat = setInterval(() => {
-    if (cutOff === undefined) write(': heartbeat\n\n')
+  const encoding = deflates ? deflateTo(write) : plainTo(write)
+  const beat = setInterval(() => {
+    if (cutOff === undefined) void encoding.write(heartbeat)
   }, heartbeatMs)
   const unblock = () => {
     clearTimeout(cutOff)
@@ -103,7 +119,7 @@ function streamTo(
   }
   const shut = () => {
     isOpen = false
-    clearInterval(heartbeat)
+    clearInterval(beat)
     unblock()
   }
   raw.on('drain', unblock)
@@ -112,7 +128,7 @@ function streamTo(
   return {
     isOpen: () => isOpen,
     async send(text) {
-      write(text)
+      await encoding.write(text)
       if (cutOff === undefined) return
       await new Promise<void>((resolve) => {
         goOn = resolve
@@ -121,13 +137,38 @@ function streamTo(
     end() {
       if (!isOpen) return
       shut()
-      raw.end()
+      raw.end(encoding.end())
     },
     onClose(listener) {
       // The reader may have gone before its stream began.
       if (raw.destroyed) setImmediate(listener)
       else raw.once('close', listener)
     },
+  }
+}
+
+/** How texts go into a stream. */
+interface Encoding {
+  write: (text: SharedText) => Promise<void>
+  /** What the stream ends with. */
+  end: () => Buffer | undefined
+}
+
+function plainTo(write: (bytes: Buffer) => void): Encoding {
+  return { write: async ({ plain }) => write(plain), end: () => undefined }
+}
+
+/** All readers get the same compressed texts; their streams differ in the checksum at the end. */
+function deflateTo(write: (bytes: Buffer) => void): Encoding {
+  let checksum = emptyChecksum
+  write(deflateHead)
+  return {
+    async write(text) {
+      const deflated = await text.deflated()
+      checksum = joinChecksums(checksum, deflated.checksum, text.plain.length)
+      write(deflated.bytes)
+    },
+    end: () => deflateEnd(checksum),
   }
 }
 

@@ -68,6 +68,28 @@ t.test('a watcher begins where it asks to', async (t) => {
   for (const reader of atHead) reader.close()
 })
 
+t.test('a watcher that takes compressed answers gets the same', async (t) => {
+  const server = await startTestServer(t)
+  const table = await server.makeTable()
+  await commitSome(server, table, 250)
+  const texts = ['identity', 'deflate'].map(async (encoding) => {
+    const { body, headers } = await fetch(`${server.address}/tables/${table}/watch?fromVersion=0`, {
+      headers: { 'accept-encoding': encoding },
+    })
+    if (body === null) throw new Error('there is a stream')
+    t.equal(headers.get('content-encoding'), encoding === 'deflate' ? 'deflate' : null)
+    let text = ''
+    for await (const part of body.pipeThrough(new TextDecoderStream())) {
+      text += part
+      if (text.includes('\nid: 250\n') && text.endsWith('\n\n')) break
+    }
+    return text
+  })
+  const [plain, deflated] = await Promise.all(texts)
+  t.equal(plain?.match(/^event: commit$/gm)?.length, 251)
+  t.equal(deflated, plain)
+})
+
 t.test('a place that cannot be is refused', async (t) => {
   const server = await startTestServer(t, { watchersMax: 1 })
   const table = await server.makeTable()
