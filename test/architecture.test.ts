@@ -47,6 +47,11 @@ const rules: Record<string, (one: Import) => boolean> = {
     folderOf(from) !== 'http' &&
     !isRoutes(from),
   'pg appears only in database/': ({ from, to }) => to === 'pg' && folderOf(from) !== 'database',
+  'the SDK of S3 is known in storage/ alone, and loaded when it is needed': ({
+    from,
+    to,
+    isType,
+  }) => to.startsWith('@aws-sdk/') && (!isType || folderOf(from) !== 'storage'),
   'delta/ knows itself and typebox alone': ({ from, to }) =>
     folderOf(from) === 'delta' && folderOf(to) !== 'delta' && !to.startsWith('typebox'),
   'what judges is pure: types, the protocol, the problems and what judges': ({
