@@ -13,6 +13,7 @@ import { checkpoint } from './checkpoint.ts'
 import { hotTable, manyTables } from './commits.ts'
 import { contention } from './contention.ts'
 import { growth } from './growth.ts'
+import { importing } from './import.ts'
 import { largeCommit } from './large-commit.ts'
 import { mirror } from './mirror.ts'
 import { scans } from './scans.ts'
@@ -26,6 +27,7 @@ const benchmarks: Record<string, Benchmark<any>> = {
   contention,
   growth,
   checkpoint,
+  import: importing,
   'large-commit': largeCommit,
   mirror,
   scan: scans,

@@ -6,6 +6,7 @@ import {
   parquetMetadataAsync,
   parquetRead,
   parquetSchema,
+  type RowGroup,
   type SchemaElement,
   type SchemaTree,
 } from 'hyparquet'
@@ -21,10 +22,13 @@ export interface ParquetRows {
   rows: (left: readonly string[]) => AsyncGenerator<Record<string, unknown>[]>
   /** Whether all values of a column are there in each row in which those of another are; false where that is not told. */
   isWhole: (column: string, beside: string) => boolean
+  /** Whether no row has a value of a column, or of those below it; false where that is not told. */
+  isEmpty: (column: string) => boolean
 }
 
-/** Rows that are put together at once. The columns of a row group are read together. */
-const rowsMax = 100_000
+/** Values that are put together at once, and rows; where a file tells where its pages are, no other ones are read. */
+const valuesMax = 2_000_000
+const rowsAtOnce = { min: 10_000, max: 50_000 }
 
 const compressors: Compressors = {
   GZIP: (bytes) => gunzipSync(bytes),
@@ -47,6 +51,9 @@ export async function openParquet(
     schema: parquetSchema(metadata),
     async *rows(left) {
       const read = asStored(without(metadata, left))
+      const leaves = read.schema.filter(({ type }) => type !== undefined).length
+      const { min, max } = rowsAtOnce
+      const rowsMax = Math.max(min, Math.min(max, Math.floor(valuesMax / leaves)))
       let groupStart = 0
       for (const { num_rows } of metadata.row_groups) {
         const groupEnd = groupStart + Number(num_rows)
@@ -59,16 +66,24 @@ export async function openParquet(
     },
     isWhole(column, beside) {
       return metadata.row_groups.every((group) => {
-        const [nulls, others] = [column, beside].map((path) => {
-          const chunk = group.columns.find(
-            (one) => one.meta_data?.path_in_schema.join('.') === path,
-          )
-          return chunk?.meta_data?.statistics?.null_count
-        })
-        return nulls !== undefined && nulls === others
+        const nulls = nullsOf(group, column)
+        return nulls !== undefined && nulls === nullsOf(group, beside)
       })
     },
+    isEmpty: (column) =>
+      metadata.row_groups.every(({ columns, num_rows }) =>
+        columns.every(
+          ({ meta_data }) =>
+            !isBelow(meta_data?.path_in_schema ?? [], column) ||
+            meta_data?.statistics?.null_count === num_rows,
+        ),
+      ),
   }
+}
+
+function nullsOf({ columns }: RowGroup, column: string): bigint | undefined {
+  const chunk = columns.find((one) => one.meta_data?.path_in_schema.join('.') === column)
+  return chunk?.meta_data?.statistics?.null_count
 }
 
 async function readRange(
@@ -89,6 +104,7 @@ async function readRows(
     rowFormat: 'object',
     compressors,
     utf8: false,
+    useOffsetIndex: true,
     geoparquet: false,
     parsers: { timestampFromNanoseconds: (nanos) => nanos / 1000n },
     onComplete: resolve,
@@ -96,10 +112,14 @@ async function readRows(
   return promise
 }
 
+/** Whether a path is that of a column, whose names are joined by dots, or leads below it. */
+function isBelow(path: readonly string[], column: string): boolean {
+  return path.slice(0, column.split('.').length).join('.') === column
+}
+
 /** The metadata of a file as if some columns were not there. */
 function without(metadata: FileMetaData, left: readonly string[]): FileMetaData {
-  const isLeft = (path: readonly string[]) =>
-    left.some((one) => path.slice(0, one.split('.').length).join('.') === one)
+  const isLeft = (path: readonly string[]) => left.some((one) => isBelow(path, one))
   const elements = (node: SchemaTree): SchemaElement[] => {
     const kept = node.children.filter(({ path }) => !isLeft(path))
     const own =

@@ -74,12 +74,19 @@ function placeLine(text: string, place: { file: string; number: number }): Place
   return { ...read.logged, position: place.number - 1, number: place.number }
 }
 
-/** What need not be read: values in a second form, statistics only where every add has them in the first one. */
-function leftOut({ isWhole }: ParquetRows): string[] {
-  const left = [
-    'add.partitionValues_parsed',
-    'remove.partitionValues_parsed',
-    'remove.stats_parsed',
-  ]
-  return isWhole('add.stats', 'add.path') ? [...left, 'add.stats_parsed'] : left
+/**
+ * What need not be read: values in a second form, statistics where every add has them in the first one, and of files, of
+ * which there are many, what none has.
+ */
+function leftOut({ schema, isWhole, isEmpty }: ParquetRows): string[] {
+  const ofFiles = schema.children.flatMap(({ element, children }) =>
+    ['add', 'remove'].includes(element.name)
+      ? children.map((child) => `${element.name}.${child.element.name}`)
+      : [],
+  )
+  const parsed = ofFiles.filter((column) => column.endsWith('_parsed') && column !== statistics)
+  const hasStatistics = isWhole('add.stats', 'add.path')
+  return [...parsed, ...(hasStatistics ? [statistics] : []), ...ofFiles.filter(isEmpty)]
 }
+
+const statistics = 'add.stats_parsed'
