@@ -144,11 +144,17 @@ export function allActionsInForce(of: CheckpointRows): RawBuilder<unknown> {
 /**
  * For `copyOut`: tombstones, then live files at a version. A removed file is a tombstone from the time that its remove
  * tells, but not longer than from its commit on: so of the removes before the first commit that counts none is looked
- * at. One that was added again since, with the same deletion vector, is none.
+ * at. One that is live again, with the same deletion vector, is none; of several removes of a file the last counts.
  */
 export function allFileActions(of: CheckpointRows): RawBuilder<unknown> {
   const [table, version] = [sql`${sql.lit(of.tableId)}::uuid`, sql.lit(of.version)]
   const since = sql.lit(of.tombstonesSince)
+  // What lives on is found by files_live_path_key, what has ended since by files_removed_idx.
+  const addedAgain = (andNotRemoved: RawBuilder<unknown>) => sql`
+          select from files g
+          where g.table_id = ${table} and g.path = f.path and ${andNotRemoved}
+            and g.added_version > f.removed_version and g.added_version <= ${version}
+            and g.deletion_vector_id is not distinct from f.deletion_vector_id`
   return sql`
     (select distinct on (f.path, f.deletion_vector_id) f.remove
       from files f
@@ -158,11 +164,8 @@ export function allFileActions(of: CheckpointRows): RawBuilder<unknown> {
           where c.table_id = ${table} and c.in_commit_timestamp < ${since}
           order by c.in_commit_timestamp desc limit 1), -2)
         and (f.remove #>> '{remove,deletionTimestamp}')::bigint >= ${since}
-        and not exists (
-          select from files g
-          where g.table_id = f.table_id and g.path = f.path and g.added_version > f.removed_version
-            and g.added_version <= ${version} and g.add is not null
-            and g.deletion_vector_id is not distinct from f.deletion_vector_id)
+        and not exists (${addedAgain(sql`g.removed_version is null`)})
+        and not exists (${addedAgain(sql`g.removed_version > ${version}`)})
       order by f.path, f.deletion_vector_id, f.removed_version desc)
     union all
     (select f.add from files f

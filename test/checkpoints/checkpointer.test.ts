@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { checkpointFileName, checksumFileName, commitFileName } from '../../src/delta/log-files.ts'
+import { publishTables } from '../../src/mirror/publish-tables.ts'
 import { add } from '../support/api.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
 import { readCheckpoint } from './read-checkpoint.ts'
@@ -67,6 +68,21 @@ t.test('a checkpoint is written whenever an interval is full', async (t) => {
   const names = await readdir(log)
   t.notOk(names.includes(checkpointFileName(7)))
   t.notOk(names.includes(checkpointFileName(0)))
+})
+
+t.test('what another server left undone is found, and a claim of the dead runs out', async (t) => {
+  const first = await startTestServer(t, {}, { mirror: false })
+  const table = await first.makeTable({ configuration: { 'delta.checkpointInterval': '2' } })
+  for (const name of ['a', 'b', 'c']) await first.commit(table, { actions: [add(name)] })
+  await publishTables(first.db, { tableIds: [table], storage: first.storage, sweep: true })
+  await sql`update checkpoints set claimed_until = clock_timestamp() + interval '1 s'`.execute(
+    first.db,
+  )
+  await startTestServer(t, {}, { beside: first })
+  const log = join((await first.get(`/tables/${table}`)).body.location, '_delta_log')
+  await until('its checkpoint is there', async () =>
+    (await readdir(log)).includes(checkpointFileName(2)),
+  )
 })
 
 t.test('each version has a checksum that is what the API tells', async (t) => {

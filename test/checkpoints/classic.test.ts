@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { writeCheckpoint } from '../../src/checkpoints/write-checkpoint.ts'
 import { add, remove } from '../support/api.ts'
+import { copyPoolOf } from '../support/postgres.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
 import { readCheckpoint, storedColumns } from './read-checkpoint.ts'
 
@@ -129,6 +131,43 @@ t.test('a checkpoint holds what is in force, live files and tombstones', async (
       partitionValues: { day: '2026-02-01' },
     },
   )
+})
+
+t.test('a checkpoint of an older version knows nothing of what came after', async (t) => {
+  const server = await startTestServer(t)
+  const table = await server.makeTable()
+  const gone = (path: string) => remove(path, { deletionTimestamp: now })
+  for (const actions of [
+    [add('a'), add('b'), add('c')],
+    [gone('a'), gone('b')],
+    [add('a')],
+    [gone('a'), gone('c'), add('b')],
+  ]) {
+    t.match(await server.commit(table, { actions }), { status: 201 })
+  }
+  await server.published(table)
+  const { body } = await server.get(`/tables/${table}`)
+  const copyPool = copyPoolOf(server.database.connection)
+  t.teardown(() => copyPool.end())
+  const { signal } = new AbortController()
+  const context = { ...server, copyPool, sidecarActionsMax: 100 }
+  const found: Record<number, string[]> = {}
+  for (const version of [1, 2, 3, 4]) {
+    const { files } = await writeCheckpoint(context, { tableId: table, version, signal })
+    const rows = await readCheckpoint(join(body.location, '_delta_log'), files[0]?.name ?? '')
+    found[version] = rows
+      .flatMap((row) => [
+        ...(row['add'] ? [`+${row['add']['path']}`] : []),
+        ...(row['remove'] ? [`-${row['remove']['path']}`] : []),
+      ])
+      .sort()
+  }
+  t.strictSame(found, {
+    1: ['+a', '+b', '+c'],
+    2: ['+c', '-a', '-b'],
+    3: ['+a', '+c', '-b'],
+    4: ['+b', '-a', '-c'],
+  })
 })
 
 t.test('columns are stored as Spark stores them', async (t) => {
