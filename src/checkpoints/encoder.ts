@@ -11,7 +11,10 @@ export type EncoderAnswer =
 
 /** Encodes a file of a checkpoint in a thread of its own. Disposing ends the thread. */
 export interface Encoder extends AsyncDisposable {
-  /** Takes lines, whole or in pieces, each ended by a line feed. Throws for an action that the file cannot hold. */
+  /**
+   * Takes lines, whole or in pieces, each ended by a line feed, while those before are still encoded. Throws, then or
+   * later, for an action that the file cannot hold.
+   */
   write: (bytes: Uint8Array) => Promise<void>
   /** Ends the file: no lines will come. */
   finish: () => Promise<EncodedCounts>
@@ -40,12 +43,20 @@ export function startEncoder(
     return answer
   }
 
+  async function encode(bytes: Uint8Array): Promise<void> {
+    const answer = await ask({ kind: 'lines', bytes })
+    if (answer.bytes !== undefined) await output(answer.bytes)
+  }
+
+  let encoding = Promise.resolve()
   return {
     async write(bytes) {
-      const answer = await ask({ kind: 'lines', bytes })
-      if (answer.bytes !== undefined) await output(answer.bytes)
+      await encoding
+      encoding = encode(bytes)
+      encoding.catch(() => {})
     },
     async finish() {
+      await encoding
       const answer = await ask({ kind: 'finish' })
       if (answer.kind !== 'finished') throw new Error('the last answer is the end of the file')
       await output(answer.bytes)

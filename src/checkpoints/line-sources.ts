@@ -12,6 +12,24 @@ export async function* inTurn(
   for (const source of sources) yield* source()
 }
 
+/** The same bytes in blocks of this size or more, but for the last. */
+export async function* inBlocks(
+  source: AsyncIterable<Uint8Array>,
+  bytesMin: number,
+): AsyncGenerator<Uint8Array> {
+  let held: Uint8Array[] = []
+  let bytes = 0
+  for await (const piece of source) {
+    held.push(piece)
+    bytes += piece.length
+    if (bytes < bytesMin) continue
+    yield Buffer.concat(held)
+    held = []
+    bytes = 0
+  }
+  if (bytes > 0) yield Buffer.concat(held)
+}
+
 /** The place behind the `count`-th line feed, or how many there are. */
 function findLine(bytes: Uint8Array, count: number): { end: number } | { found: number } {
   let found = 0

@@ -20,7 +20,7 @@ import {
 import { getActionInForce } from '../snapshots/queries.ts'
 import type { Folder, Storage } from '../storage/storage.ts'
 import { startEncoder } from './encoder.ts'
-import { inParts, inTurn, linesOf } from './line-sources.ts'
+import { inBlocks, inParts, inTurn, linesOf } from './line-sources.ts'
 import type { EncodedCounts, EncodingOptions } from './parquet-encoding.ts'
 import {
   allActionsInForce,
@@ -50,6 +50,9 @@ export interface Checkpoint extends WrittenCheckpoint {
   /** Sidecars first. */
   files: readonly CheckpointFile[]
 }
+
+/** Small pieces would cost more to hand over than to encode. */
+const blockBytes = 1024 * 1024
 
 /** What is needed at each step of writing one. */
 interface Work {
@@ -176,7 +179,7 @@ async function writeFile(
       written += bytes.length
       await file.append(bytes)
     })
-    for await (const bytes of lines) {
+    for await (const bytes of inBlocks(lines, blockBytes)) {
       signal.throwIfAborted()
       await encoder.write(bytes)
     }
