@@ -1,4 +1,5 @@
 import type { Db } from '../database/connect.ts'
+import { findConsistencyToken } from '../database/consistency-token.ts'
 import { inTransaction } from '../database/transaction.ts'
 import { applyOnce } from '../idempotency/apply-once.ts'
 import { findAnswers } from '../idempotency/queries.ts'
@@ -55,7 +56,7 @@ async function findKept(
   if (kept === undefined) return undefined
   const again = replay(request, kept)
   if (again instanceof Problem) throw again
-  return { answer: again, replayed: true, consistencyToken: undefined }
+  return { answer: again, replayed: true, consistencyToken: await findConsistencyToken(db) }
 }
 
 async function write(
