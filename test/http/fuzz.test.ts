@@ -1,5 +1,7 @@
+import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
+import { beginning, writeForeignLog } from '../delta-log/foreign-log.ts'
 import { startTestServer } from '../support/server.ts'
 import { type Critic, createCritic } from './fuzz/complaints.ts'
 import { type ApiDocument, type Operation, operationsOf } from './fuzz/document.ts'
@@ -10,6 +12,8 @@ import { createSender } from './fuzz/sender.ts'
 /** Requests of each operation in each of two rounds. */
 const numRuns = Number(process.env['FUZZ_RUNS'] ?? 60)
 const seed = Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 31)
+/** Tables that others have written, to be imported. */
+const foreignTables = 20
 
 t.setTimeout(60_000 + numRuns * 500)
 
@@ -35,6 +39,11 @@ async function lookAround(): Promise<Seen> {
   const lists = ['/tables', `/tables/${id}/commits`, `/tables/${id}/files`]
   for (const address of [...lists.map((list) => `${list}?limit=1`), `/tables/${id}`]) {
     known.takeIn((await server.get(address)).body)
+  }
+  for (let number = 0; number < foreignTables; number += 1) {
+    const location = join(server.dataDir, 'tables', `foreign-${number}`)
+    await writeForeignLog(location, [beginning])
+    known.takeIn({ location })
   }
   return known
 }
