@@ -3,9 +3,11 @@ import { inPipelinedTransaction, type PipelineSettings } from '../database/pipel
 import { claimKeys, findAnswers, insertAnswers, keysOf } from '../idempotency/queries.ts'
 import type { Outcome } from '../idempotency/rules.ts'
 import { Problem } from '../problems.ts'
-import { findExisting, lockHeads, updateHeads } from '../tables/queries.ts'
+import { insertNewTable } from '../tables/insert-new-table.ts'
+import { findExisting, lockCatalog, lockHeads, setDropped, updateHeads } from '../tables/queries.ts'
 import { isTableId } from '../tables/rules.ts'
 import { insertTransactions } from '../transactions/queries.ts'
+import { readCatalog } from '../transactions/read-catalog.ts'
 import { transactionRow } from '../transactions/transaction-json.ts'
 import { judgeBatch, type KeyState } from './judge.ts'
 import type { BatchState } from './ledger.ts'
@@ -32,7 +34,7 @@ import {
   takenVersions,
   winnersWanted,
 } from './touched.ts'
-import type { Part, Unit } from './unit.ts'
+import type { CatalogChange, Part, Unit } from './unit.ts'
 import { findAppTransactions, findReadStates, listWinners } from './winners.ts'
 
 /** What became of a batch. */
@@ -67,7 +69,9 @@ export async function commitBatch(
     isCommitting = true
     const result = {
       outcomes: new Map(judged.map((unit, index) => [unit, outcomes[index] as Outcome | Problem])),
-      changedTables: writes.heads.map((head) => head.id),
+      changedTables: [...writes.heads, ...writes.tables.map(({ head }) => head)].map(
+        ({ id }) => id,
+      ),
       waited,
     }
     return { result, writes: write(tx, writes) }
@@ -162,14 +166,17 @@ async function lockAndRead(
 ): Promise<Found> {
   const { idempotencyRetentionMs, waits, expectsWait = false, takeIn = () => [] } = reading
   const parts = partsOf(units)
-  const tables = [...new Set(parts.map((part) => part.table))]
+  const changes = units.flatMap((unit) => unit.changes ?? [])
+  const tables = [...new Set([...parts, ...changes.filter(isOfOld)].map(({ table }) => table))]
+  const catalogLock = changes.length > 0 ? await lockCatalog(tx) : { now: 0 }
   // Statements run in the order in which they are issued: the locks first.
   const claiming = claimKeys(tx, keysOf(units))
   const locking = lockHeads(tx, tables, { skipHeld: !waits })
   // Tables that are named by id can be read at once; those named by name are only known when locked.
   const readsEarly = !expectsWait && parts.every((part) => isTableId(part.table))
   const early = readsEarly ? read(tx, units, { heads: [], idempotencyRetentionMs }) : undefined
-  const [busy, { heads, now, waited }, foundEarly] = await Promise.all([claiming, locking, early])
+  const [busy, locked, foundEarly] = await Promise.all([claiming, locking, early])
+  const { heads, waited } = locked
   const more = waited || expectsWait ? takeIn() : []
   const all = [...units, ...more]
   const [busyToo, { kept, ...touched }] = await Promise.all([
@@ -179,14 +186,21 @@ async function lockAndRead(
       : read(tx, all, { heads, idempotencyRetentionMs }),
   ])
   const placed = placeParts(partsOf(all), heads)
-  const [takers, readStates, held] = await Promise.all([
+  const now = Math.max(locked.now, catalogLock.now)
+  const [takers, readStates, held, catalog] = await Promise.all([
     findCommits(tx, [...takenVersions(placed, heads), ...carriersOf(touched.appTransactions)]),
     findReadStates(tx, changedReads(placed, touched.winners ?? [])),
     waits ? new Set<string>() : findExisting(tx, unlocked(tables, heads)),
+    changes.length > 0 ? readCatalog(tx, changes, { heads, now }) : undefined,
   ])
   const keyState = { busy: new Set([...busy, ...busyToo]), kept }
-  const state = { now, heads, takers, readStates, ...touched }
+  const state = { now, heads, takers, readStates, catalog, ...touched }
   return { units: all, state, keyState, held, waited }
+}
+
+/** Whether a change is of a table that there is, or should be. */
+function isOfOld({ kind }: CatalogChange): boolean {
+  return kind !== 'create'
 }
 
 /** The tables that are none of the heads: they are held, or not there. */
@@ -228,6 +242,16 @@ function inDoubt(cause: unknown): Problem {
 /** Issues all writes of a batch, in the order in which they must run. */
 function write(tx: Tx, writes: Writes): Promise<void>[] {
   return [
+    // Dropped tables give names free for those that come back or are new.
+    setDropped(
+      tx,
+      writes.drops.filter(({ isDropped }) => isDropped),
+    ),
+    setDropped(
+      tx,
+      writes.drops.filter(({ isDropped }) => !isDropped),
+    ),
+    ...writes.tables.flatMap((table) => insertNewTable(tx, table)),
     insertCommits(tx, writes.commits),
     endFiles(tx, writes.fileUpdates),
     insertFiles(tx, writes.files),

@@ -160,14 +160,14 @@ export function createCommitter(options: CommitterOptions): Committer {
     }
   }
 
-  /** A batch of its own, for it takes long. */
-  function submitStaged(unit: Unit): Promise<WriteOutcome> {
+  /** A batch of its own, for it takes long, or holds up whoever makes or drops tables. */
+  function submitAlone(unit: Unit): Promise<WriteOutcome> {
     const submitted = performance.now()
     const commit = () =>
       new Promise<WriteOutcome>((resolve, reject) => {
         void settle([{ unit, submitted, resolve, reject }], { ...options, waits: true })
       })
-    const tables = unit.parts.map((part) => part.table)
+    const tables = [...unit.parts, ...(unit.changes ?? [])].map(({ table }) => table)
     return alone(tables, commit).finally(() => {
       // The caller need not wait for it, but a stop must.
       const dropping = dropStages(unit).finally(() => droppings.delete(dropping))
@@ -187,7 +187,7 @@ export function createCommitter(options: CommitterOptions): Committer {
       await Promise.all(droppings)
     },
     submit: (unit) => {
-      if (isStaged(unit)) return submitStaged(unit)
+      if (isStaged(unit) || unit.changes !== undefined) return submitAlone(unit)
       return new Promise((resolve, reject) => {
         const tables = distinct(unit.parts.map((part) => part.table))
         const actions = unit.parts.reduce((sum, { proposal }) => sum + proposal.actions.length, 0)

@@ -13,6 +13,14 @@ import {
   replay,
 } from '../idempotency/rules.ts'
 import { Problem } from '../problems.ts'
+import {
+  type EnteringUnit,
+  enterChange,
+  inPlaces,
+  judgeChanges,
+  repeatedTable,
+  unknownTable,
+} from '../transactions/judge.ts'
 import { inTable } from '../transactions/rules.ts'
 import { appendCommit } from './append.ts'
 import {
@@ -71,51 +79,46 @@ function replayed(request: IdempotentRequest, kept: KeptAnswer): Outcome | Probl
 /** What is to become of a part: a new commit, or that of an earlier proposal that was the same. */
 type PartVerdict = { table: TableLedger; proposal: Proposal; duplicateOf?: CommitRow }
 
-/** All parts are judged before any is entered, so that a unit takes effect whole or not at all. */
+/** All parts and changes are judged before any is entered, so that a unit takes effect whole or not at all. */
 function judgeUnit(unit: Unit, ledger: Ledger): Verdict {
+  const { parts, changes = [], transaction } = unit
   const accepted: PartVerdict[] = []
-  for (const [index, part] of unit.parts.entries()) {
+  for (const [index, part] of parts.entries()) {
     const table = ledger.tables.get(part.table)
     const isRepeated = accepted.some((other) => other.table === table)
     const verdict = isRepeated ? repeatedTable() : judgePart(part, table)
-    if (verdict instanceof Problem) return refuse(unit, verdict, index)
+    if (verdict instanceof Problem) return refuse(unit, verdict, { index, ...part })
     accepted.push(verdict)
   }
+  const judged = judgeChanges(changes, { ledger, committed: accepted.map(({ table }) => table) })
+  if (judged.refused !== undefined) return refuse(unit, judged.problem, judged.refused)
   // One timestamp for all tables of a unit, above that of each.
-  const inCommitTimestamp = accepted.reduce(
+  const inCommitTimestamp = [...accepted, ...judged.accepted].reduce(
     (time, { table }) => Math.max(time, table.head.inCommitTimestamp + 1),
     ledger.now,
   )
-  const { transaction } = unit
   const entering = { ledger, inCommitTimestamp, transactionId: transaction?.id }
   const commits = accepted.map((verdict) => enterPart(verdict, entering))
+  const changed = judged.accepted.map((change) => enterChange(change, entering))
+  const tables = inPlaces(unit, commits, changed)
   const committedAt = ledger.now
   if (transaction !== undefined) {
-    ledger.writes.transactions.push({ ...transaction, committedAt, commits })
+    ledger.writes.transactions.push({ ...transaction, committedAt, tables })
   }
-  return { kind: 'committed', commits, committedAt }
+  return { kind: 'committed', commits, tables, committedAt }
 }
 
-function refuse({ parts, transaction }: Unit, problem: Problem, index: number): Verdict {
-  const table = parts[index]?.table ?? ''
-  return {
-    kind: 'refused',
-    problem: transaction === undefined ? problem : inTable(problem, { table, index }),
-  }
-}
-
-function repeatedTable(): Problem {
-  const message = 'names a table that is named before; put all of its actions together'
-  return new Problem('invalid-request', `It ${message}.`, {
-    facts: { errors: [{ pointer: '/table', message }] },
-  })
-}
-
-/** What all parts of a unit are entered with. */
-interface EnteringUnit {
-  ledger: Ledger
-  inCommitTimestamp: number
-  transactionId: string | undefined
+function refuse(
+  { transaction }: Unit,
+  problem: Problem,
+  {
+    table,
+    index = 0,
+    place = index,
+  }: { table: string; index?: number; place?: number | undefined },
+): Verdict {
+  const told = transaction === undefined ? problem : inTable(problem, { table, index: place })
+  return { kind: 'refused', problem: told }
 }
 
 function enterPart(
@@ -290,8 +293,4 @@ function judgeActions(proposal: Proposal, table: TableLedger): Problem | undefin
       numViolations,
     },
   })
-}
-
-function unknownTable(table: string): Problem {
-  return new Problem('table-not-found', `There is no table "${table}".`)
 }

@@ -1,6 +1,7 @@
 import type { Action } from '../delta/actions.ts'
 import { type Winner, winnerOf } from '../delta/conflicts/winner.ts'
 import type { ReadState } from '../delta/conflicts.ts'
+import type { Problem } from '../problems.ts'
 import type {
   ActionRow,
   AppTransactionRow,
@@ -11,6 +12,7 @@ import type {
   Writes,
 } from './rows.ts'
 import type { StageSurvey } from './staged/staged-files.ts'
+import type { TableDefinition } from './unit.ts'
 
 /**
  * A table as it stands after the commits of the batch accepted so far, in memory. Of its files, commits and app
@@ -65,6 +67,21 @@ export interface BatchState {
   appTransactions: readonly AppTransactionRow[]
   /** Of the tables that a proposal of the batch would let readers rely on row ids. */
   filesWithoutRowIds: readonly { tableId: string; count: number }[]
+  catalog?: CatalogState | undefined
+}
+
+/** What is known, under the lock of the catalogue, of names and places that a unit asks for. */
+export interface CatalogState {
+  /** Names that tables have, in whatever case, of those that are asked for. */
+  namesTaken: readonly string[]
+  /** For each place of a creation its definition, or why there is none, and the table that lies around it. */
+  creations: ReadonlyMap<
+    number,
+    {
+      definition: TableDefinition | Problem
+      around: { name: string; location: string } | undefined
+    }
+  >
 }
 
 /** The rows that a ledger gathers. */
@@ -74,6 +91,7 @@ export type LedgerWrites = Omit<Writes, 'heads' | 'answers'>
 export interface Ledger {
   now: number
   tables: ReadonlyMap<string, TableLedger>
+  catalog: CatalogState
   writes: LedgerWrites
 }
 
@@ -94,8 +112,35 @@ export function openTable(head: Head): TableLedger {
   }
 }
 
+/** The head of a table before its version 0. */
+export function newHead(
+  { id, name }: Pick<Head, 'id' | 'name'>,
+  { protocol, metadata }: TableDefinition,
+): Head {
+  return {
+    id,
+    name,
+    version: -1,
+    inCommitTimestamp: 0,
+    protocol: protocol.body,
+    protocolJson: protocol.json,
+    metadata: metadata.body,
+    metadataJson: metadata.json,
+    rowIdHighWaterMark: null,
+    historyFrom: 0,
+    commitsFrom: 0,
+    numFiles: 0,
+    sizeInBytes: 0,
+    numRecords: 0,
+    numFilesWithoutRecords: 0,
+    droppedAt: null,
+  }
+}
+
 export function noWrites(): LedgerWrites {
   return {
+    tables: [],
+    drops: [],
     commits: [],
     files: [],
     fileUpdates: [],
@@ -136,7 +181,8 @@ export function openLedger(state: BatchState): Ledger {
     const table = tables.get(tableId)
     if (table !== undefined) table.survey = survey
   }
-  return { now: state.now, tables, writes: noWrites() }
+  const { now, catalog = { namesTaken: [], creations: new Map() } } = state
+  return { now, tables, catalog, writes: noWrites() }
 }
 
 /** By what an app's version is known. */

@@ -122,8 +122,22 @@ export interface StageWrite {
   highestRowId: number | bigint | undefined
 }
 
+/** A table that a batch makes. */
+export interface TableInsert {
+  head: Head
+  location: string
+}
+
+/** A table that a batch drops or brings back. */
+export interface DropUpdate {
+  id: string
+  isDropped: boolean
+}
+
 /** All that a batch writes. */
 export interface Writes {
+  tables: TableInsert[]
+  drops: DropUpdate[]
   heads: Head[]
   commits: CommitRow[]
   files: FileRow[]

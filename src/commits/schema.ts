@@ -196,7 +196,8 @@ export const CreateCommitQuery = strictObject({
 })
 export type CreateCommitQuery = Static<typeof CreateCommitQuery>
 
-const counts = {
+/** How many files a commit changes, and of what size. */
+export const commitCounts = {
   numAddedFiles: Type.Integer({ minimum: 0 }),
   numRemovedFiles: Type.Integer({ minimum: 0 }),
   numAddedBytes: Long('Sum of the sizes of the files added.'),
@@ -219,7 +220,7 @@ export const CommitReceipt = define(
       rebasedOver: Type.Array(Type.Integer(), {
         description: 'Versions that came between read and commit.',
       }),
-      ...counts,
+      ...commitCounts,
     },
     { description: 'The commit is durable.' },
   ),
@@ -247,7 +248,7 @@ const commitFields = {
   transactionId: Type.Optional(
     Type.String({ format: 'uuid', description: 'The transaction that it was part of.' }),
   ),
-  ...counts,
+  ...commitCounts,
 }
 
 export const CommitSummary = define(

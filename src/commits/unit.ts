@@ -1,4 +1,4 @@
-import type { Action } from '../delta/actions.ts'
+import type { Action, ActionOf } from '../delta/actions.ts'
 import type { CommitInfoMembers } from '../delta/commit-info.ts'
 import type { IsolationLevel } from '../delta/conflicts/isolation.ts'
 import type { Answer, IdempotentRequest } from '../idempotency/rules.ts'
@@ -29,6 +29,45 @@ export interface Proposal {
 export interface Part {
   table: string
   proposal: Proposal
+  /** Where the caller has named it, if not in the order of the parts. */
+  place?: number | undefined
+}
+
+/** The first actions of a new table. */
+export interface TableDefinition {
+  protocol: ActionOf<'protocol'> & Action
+  metadata: ActionOf<'metaData'> & Action
+  /** What commitInfo tells of it. */
+  info: CommitInfoMembers
+}
+
+/** A table to be made by a unit, with version 0 that the proposal fills. */
+export interface TableCreation {
+  kind: 'create'
+  place: number
+  /** Its name. */
+  table: string
+  id: string
+  /** Resolved. */
+  location: string
+  /** Whether a Delta log lies there. */
+  hasLog: boolean
+  /** Throws a problem when it cannot be made like this. `now` is in epoch milliseconds. */
+  define: (now: number) => TableDefinition
+  proposal: Proposal
+}
+
+/** A change to which tables there are, which takes effect with a unit. */
+export type CatalogChange =
+  | TableCreation
+  | { kind: 'drop' | 'undrop'; place: number; table: string }
+
+/** What became of a table that is dropped or brought back. */
+export interface ChangedTable {
+  status: 'dropped' | 'undropped'
+  tableId: string
+  version: number
+  inCommitTimestamp: number
 }
 
 /** What a caller says of a transaction over several tables. */
@@ -46,12 +85,14 @@ export interface CommittedTransaction extends TransactionTerms {
   /** Epoch milliseconds by the database's clock. */
   committedAt: number
   /** What became of its tables, in the order in which they were named. */
-  commits: readonly Commit[]
+  tables: readonly (Commit | ChangedTable)[]
 }
 
 /** Commits that take effect together or not at all, and how their caller is answered. */
 export interface Unit {
   parts: readonly Part[]
+  /** In the order in which they are named; only of a transaction. Each table stands in one part or change. */
+  changes?: readonly CatalogChange[] | undefined
   /** Kept with the commits where the unit is a transaction; then refusals name the table. */
   transaction?: TransactionTerms | undefined
   idempotent?: IdempotentRequest | undefined
@@ -61,8 +102,8 @@ export interface Unit {
 
 /** What became of a part. */
 export interface Commit {
-  /** A duplicate is the commit of an earlier proposal with the same app transaction. */
-  status: 'committed' | 'duplicate'
+  /** A duplicate is the commit of an earlier proposal with the same app transaction; `created` is version 0. */
+  status: 'committed' | 'duplicate' | 'created'
   row: CommitRow
   readVersion?: number | undefined
   /** The versions that came between what was read and the commit. */
@@ -71,5 +112,11 @@ export interface Commit {
 
 /** What became of a unit: a commit for each part, or a refusal of the whole. */
 export type Verdict =
-  | { kind: 'committed'; commits: Commit[]; committedAt: number }
+  | {
+      kind: 'committed'
+      commits: Commit[]
+      /** All tables in the order in which they were named. */
+      tables: (Commit | ChangedTable)[]
+      committedAt: number
+    }
   | { kind: 'refused'; problem: Problem }

@@ -1,28 +1,19 @@
 import { randomUUID } from 'node:crypto'
-import { insertCheckpoints } from '../checkpoints/queries.ts'
 import { appendCommit } from '../commits/append.ts'
-import { noWrites, openTable } from '../commits/ledger.ts'
+import { newHead, noWrites, openTable } from '../commits/ledger.ts'
 import { insertActions, insertCommits } from '../commits/queries.ts'
-import type { Head } from '../commits/rows.ts'
+import type { TableDefinition } from '../commits/unit.ts'
 import type { Db, Tx } from '../database/connect.ts'
-import type { Metadata } from '../delta/actions.ts'
-import { engineInfo } from '../delta/commit-info.ts'
 import { applyOnce } from '../idempotency/apply-once.ts'
 import type { Answer, IdempotentRequest, WriteOutcome } from '../idempotency/rules.ts'
-import { insertMirror } from '../mirror/queries.ts'
-import { Problem } from '../problems.ts'
+import type { Problem } from '../problems.ts'
 import type { Storage } from '../storage/storage.ts'
 import { defineTable } from './define-table.ts'
 import { getTable } from './get-table.ts'
+import { insertNewTable } from './insert-new-table.ts'
 import { defaultLocation, hasDeltaLog } from './location.ts'
-import {
-  findNameInAnyCase,
-  findTableAround,
-  insertTable,
-  lockCatalog,
-  type TableRow,
-} from './queries.ts'
-import { isTableId } from './rules.ts'
+import { findNameInAnyCase, findTableAround, lockCatalog, type TableRow } from './queries.ts'
+import { foreignLog, isTableId, locationTaken, nameLikeId, nameTaken } from './rules.ts'
 import type { CreateTable } from './schema.ts'
 
 /** What every change to the catalogue of tables needs. */
@@ -77,35 +68,17 @@ export async function createTable(
 
 /** Names are unique without regard to case, because many engines fold it. */
 export async function refuseTakenName(tx: Tx, name: string): Promise<void> {
-  if (isTableId(name)) {
-    throw new Problem('invalid-table', `The name ${name} looks like an id. Choose another.`, {
-      facts: { errors: [{ pointer: '/name', message: 'must not look like a UUID' }] },
-    })
-  }
+  if (isTableId(name)) throw nameLikeId(name)
   const taken = await findNameInAnyCase(tx, name)
   if (taken === undefined) return
-  throw new Problem('table-name-taken', `There is a table ${taken} already.`, {
-    facts: { name: taken },
-  })
+  throw nameTaken(taken)
 }
 
 /** A location belongs to one table, with all that lies below it. */
 export async function refuseTakenLocation(tx: Tx, folder: string): Promise<void> {
   const around = await findTableAround(tx, folder)
   if (around === undefined) return
-  throw new Problem(
-    'location-taken',
-    `The location ${folder} collides with that of the table ${around.name}, ${around.location}.`,
-    { facts: { name: around.name, location: around.location } },
-  )
-}
-
-function foreignLog(folder: string): Problem {
-  return new Problem(
-    'location-taken',
-    `The location ${folder} holds a Delta log that this service did not write. To take that table over, import it.`,
-    { facts: { location: folder } },
-  )
+  throw locationTaken(folder, around)
 }
 
 interface NewTable {
@@ -113,54 +86,22 @@ interface NewTable {
   name: string
   folder: string
   now: number
-  definition: ReturnType<typeof defineTable>
+  definition: TableDefinition
 }
 
 /** Version 0 is entered like every other, on a head that stands before it. */
 async function insertVersionZero(tx: Tx, table: NewTable): Promise<void> {
   const { id, name, folder, now, definition } = table
-  const { protocol, metadata } = definition
-  const head: Head = {
-    id,
-    name,
-    version: -1,
-    inCommitTimestamp: 0,
-    protocol: protocol.body,
-    protocolJson: protocol.json,
-    metadata: metadata.body,
-    metadataJson: metadata.json,
-    rowIdHighWaterMark: null,
-    historyFrom: 0,
-    commitsFrom: 0,
-    numFiles: 0,
-    sizeInBytes: 0,
-    numRecords: 0,
-    numFilesWithoutRecords: 0,
-    droppedAt: null,
-  }
-  const opened = openTable(head)
+  const { protocol, metadata, info } = definition
+  const opened = openTable(newHead({ id, name }, definition))
   const writes = noWrites()
   const proposal = {
     operation: 'CREATE TABLE',
-    info: creationInfo(metadata.body),
+    info,
     actions: [protocol, metadata],
   }
   appendCommit(writes, opened, { proposal, inCommitTimestamp: now })
-  await insertTable(tx, opened.head, folder)
+  await Promise.all(insertNewTable(tx, { head: opened.head, location: folder }))
   await insertCommits(tx, writes.commits)
   await insertActions(tx, writes.actions)
-  await insertMirror(tx, id)
-  await insertCheckpoints(tx, { tableId: id, publishedVersion: -1 })
-}
-
-function creationInfo(metadata: Metadata): Map<string, string> {
-  const operationParameters = {
-    partitionBy: JSON.stringify(metadata.partitionColumns),
-    properties: JSON.stringify(metadata.configuration),
-    description: metadata.description ?? null,
-  }
-  return new Map([
-    ['operationParameters', JSON.stringify(operationParameters)],
-    ['engineInfo', JSON.stringify(engineInfo)],
-  ])
 }

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import type { Action, Metadata } from '../delta/actions.ts'
+import type { TableDefinition } from '../commits/unit.ts'
+import type { Metadata } from '../delta/actions.ts'
 import { columnMappingMode } from '../delta/column-mapping.ts'
+import { engineInfo } from '../delta/commit-info.ts'
 import { deriveProtocol } from '../delta/derive-protocol.ts'
 import { type Fault, faultsBelow } from '../delta/faults.ts'
 import { checkPartitionColumns } from '../delta/partitioning.ts'
@@ -10,16 +12,13 @@ import { Problem } from '../problems.ts'
 import type { CreateTable } from './schema.ts'
 
 /**
- * The protocol and metaData actions of version 0. Throws `invalid-table` with every fault of the schema, the
+ * The protocol and metaData actions of version 0, and what its commitInfo tells. Throws `invalid-table` with every fault of the schema, the
  * partition columns, the configuration and the protocol. `schemaJson` is the schema as it was sent.
  */
 export function defineTable(
   request: CreateTable,
   { id, schemaJson, now }: { id: string; schemaJson: string; now: number },
-): {
-  protocol: Extract<Action, { kind: 'protocol' }>
-  metadata: Extract<Action, { kind: 'metaData' }>
-} {
+): TableDefinition {
   const { configuration: requested = {}, partitionColumns = [], name, description } = request
   const columnMapping = columnMappingMode(requested) !== 'none'
   const { schema, faults: schemaFaults } = parseSchema(request.schema, { columnMapping })
@@ -45,6 +44,7 @@ export function defineTable(
   return {
     protocol: { kind: 'protocol', body: protocol, json: JSON.stringify({ protocol }) },
     metadata: { kind: 'metaData', body: metadata, json: JSON.stringify({ metaData: metadata }) },
+    info: creationInfo(metadata),
   }
 }
 
@@ -54,4 +54,16 @@ function invalidTable(errors: readonly Fault[]): Problem {
   return new Problem('invalid-table', `${first?.pointer}: ${first?.message}.${more}`, {
     facts: { errors },
   })
+}
+
+function creationInfo(metadata: Metadata): Map<string, string> {
+  const operationParameters = {
+    partitionBy: JSON.stringify(metadata.partitionColumns),
+    properties: JSON.stringify(metadata.configuration),
+    description: metadata.description ?? null,
+  }
+  return new Map([
+    ['operationParameters', JSON.stringify(operationParameters)],
+    ['engineInfo', JSON.stringify(engineInfo)],
+  ])
 }

@@ -23,7 +23,7 @@ export function setTableDropped(
       const [head] = heads
       if (head === undefined) throw await tableNotFound(tx, table)
       if (!dropped && head.droppedAt !== null) await refuseTakenName(tx, head.name)
-      await setDropped(tx, head.id, dropped)
+      await setDropped(tx, [{ id: head.id, isDropped: dropped }])
       return getTable(tx, head.id)
     },
   })

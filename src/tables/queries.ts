@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Head, Totals } from '../commits/rows.ts'
+import type { DropUpdate, Head, Totals } from '../commits/rows.ts'
 import type { Db, Tx } from '../database/connect.ts'
 import { metadataOfLine } from '../delta/table-state.ts'
 import { mirrorLagSql, mirrorStateSql } from '../mirror/queries.ts'
@@ -73,6 +73,16 @@ export async function findNameInAnyCase(db: Db, name: string): Promise<string | 
     .where('dropped_at', 'is', null)
     .executeTakeFirst()
   return row?.name
+}
+
+/** The names that tables, not dropped, have of these in whatever case. */
+export async function findNamesInAnyCase(tx: Tx, names: readonly string[]): Promise<string[]> {
+  if (names.length === 0) return []
+  const { rows } = await sql<{ name: string }>`
+    select name from tables
+    where lower(name) = any(${names.map((name) => name.toLowerCase())}::text[])
+      and dropped_at is null`.execute(tx)
+  return rows.map(({ name }) => name)
 }
 
 /** How far tables have come, of those that there are. */
@@ -259,11 +269,14 @@ export async function insertTable(tx: Tx, head: Head, location: string): Promise
     .execute()
 }
 
-/** Marks a locked table as dropped, or as not; the time of the first drop stands. */
-export async function setDropped(tx: Tx, id: string, dropped: boolean): Promise<void> {
-  await tx
-    .updateTable('tables')
-    .set({ dropped_at: dropped ? sql`coalesce(dropped_at, clock_timestamp())` : null })
-    .where('id', '=', id)
-    .execute()
+/** Marks locked tables as dropped, or as not; the time of the first drop stands. */
+export async function setDropped(tx: Tx, drops: readonly DropUpdate[]): Promise<void> {
+  if (drops.length === 0) return
+  await sql`
+    update tables t
+    set dropped_at = case when d.is_dropped then coalesce(dropped_at, clock_timestamp()) end
+    from unnest(
+      ${drops.map(({ id }) => id)}::uuid[],
+      ${drops.map(({ isDropped }) => isDropped)}::boolean[]) as d (id, is_dropped)
+    where t.id = d.id`.execute(tx)
 }

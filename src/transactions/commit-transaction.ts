@@ -1,31 +1,26 @@
 import { randomUUID } from 'node:crypto'
 import type { Committer } from '../commits/committer.ts'
-import { receiveJson } from '../commits/receive.ts'
-import { type Intake, openIntake } from '../commits/staged/intake.ts'
-import { createStage } from '../commits/staged/stage.ts'
 import type { Part, TransactionTerms } from '../commits/unit.ts'
-import type { Db, Pool } from '../database/connect.ts'
 import { elementSources, memberSources } from '../delta/json.ts'
 import { invalidRequest } from '../http/faults.ts'
 import type { WriteOutcome } from '../idempotency/rules.ts'
 import { Problem } from '../problems.ts'
 import type { Asked } from '../tables/create-table.ts'
-import { getTable } from '../tables/get-table.ts'
-import { headOf } from '../tables/queries.ts'
-import { tableKey } from '../tables/rules.ts'
+import { readEntries, type TableEntry } from './entries.ts'
 import type { TransactionRow } from './queries.ts'
-import { findViolations, inTable, invalidTransaction, type TransactionLimits } from './rules.ts'
+import { type ReceiveContext, receiveTables } from './receive-tables.ts'
+import {
+  type CountedTable,
+  findViolations,
+  invalidTransaction,
+  type TransactionLimits,
+} from './rules.ts'
 import type { CreateTransaction, TransactionTable } from './schema.ts'
 import { transactionRow } from './transaction-json.ts'
 
 /** What transactions are received and committed with. */
-export interface TransactionContext extends TransactionLimits {
-  db: Db
-  /** For COPY of what is sent. */
-  stagePool: Pool
+export interface TransactionContext extends TransactionLimits, ReceiveContext {
   committer: Committer
-  /** Actions of one transaction that are held in memory. */
-  heldActionsMax: number
 }
 
 /**
@@ -37,15 +32,19 @@ export async function commitTransaction(
   { body, text }: { body: CreateTransaction; text: string },
   { idempotent, answer }: Asked<TransactionRow>,
 ): Promise<WriteOutcome> {
-  const tables = tablesOf(body)
-  const violations = findViolations(tables.map(countTable), context)
+  const entries = readEntries(tablesOf(body))
+  const violations = findViolations(
+    entries.map((entry) => countTable(entry, context)),
+    context,
+  )
   if (violations.length > 0) throw invalidTransaction(violations)
   const { isolationLevel = 'RepeatableRead', priority = 5, label } = body
   const transaction: TransactionTerms = { id: randomUUID(), isolationLevel, priority, label }
   const texts = elementSources(memberSources(text).get('tables') ?? '[]')
-  const parts = await receiveParts(tables, texts, context)
+  const { parts, changes } = await receiveTables(entries, texts, context)
   return context.committer.submit({
     parts: isolationLevel === 'Serializable' ? parts.map(judgedStrictly) : parts,
+    changes: changes.length > 0 ? changes : undefined,
     transaction,
     idempotent,
     answer: (verdict) =>
@@ -78,47 +77,22 @@ function tablesOf(body: CreateTransaction): readonly TransactionTable[] {
   throw invalidRequest('body', [{ pointer: '/tables', message: 'is missing; name the tables' }])
 }
 
-function countTable({ table, actions, idempotency }: TransactionTable) {
-  const isEmpty = actions.length === 0 && idempotency === undefined
-  return { table, actionCount: actions.length, isEmpty }
+function countTable(
+  entry: TableEntry,
+  { actionsMax, heldActionsMax }: Pick<TransactionContext, 'actionsMax' | 'heldActionsMax'>,
+): CountedTable {
+  const { kind, table } = entry
+  if (!('proposed' in entry)) {
+    return { table, actionCount: 0, maxActions: 0, isEmpty: false }
+  }
+  const { actions, idempotency } = entry.proposed
+  const isEmpty = kind === 'table' && actions.length === 0 && idempotency === undefined
+  // Files of a new table cannot be staged.
+  const maxActions = kind === 'create' ? Math.min(heldActionsMax, actionsMax) : actionsMax
+  return { table, actionCount: actions.length, maxActions, isEmpty }
 }
 
-function judgedStrictly({ table, proposal }: Part): Part {
-  return {
-    table,
-    proposal: { ...proposal, isolationLevel: proposal.isolationLevel ?? 'Serializable' },
-  }
-}
-
-/** Makes a proposal for each table. The files of those for which memory has no room are staged. */
-async function receiveParts(
-  tables: readonly TransactionTable[],
-  texts: readonly string[],
-  context: TransactionContext,
-): Promise<Part[]> {
-  const { db, stagePool, actionsMax } = context
-  const intakes: Intake[] = []
-  const parts: Part[] = []
-  let room = context.heldActionsMax
-  try {
-    for (const [index, { table: name, ...proposed }] of tables.entries()) {
-      const table = tableKey(name)
-      const intake = openIntake({
-        actionsMax,
-        heldActionsMax: room,
-        readHead: async () => headOf(await getTable(db, table)),
-        createStage: () => createStage({ db, stagePool }),
-      })
-      intakes.push(intake)
-      const proposal = await receiveJson(proposed, texts[index] ?? '{}', intake).catch((error) => {
-        throw error instanceof Problem ? inTable(error, { table, index }) : error
-      })
-      room -= proposal.staged === undefined ? proposal.actions.length : 0
-      parts.push({ table, proposal })
-    }
-    return parts
-  } catch (error) {
-    await Promise.all(intakes.map((intake) => intake.abandon()))
-    throw error
-  }
+function judgedStrictly({ proposal, ...part }: Part): Part {
+  const { isolationLevel = 'Serializable' } = proposal
+  return { ...part, proposal: { ...proposal, isolationLevel } }
 }

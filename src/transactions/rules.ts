@@ -12,21 +12,21 @@ export interface TransactionLimits {
   /** Tables in one transaction at most, and actions. */
   transactionTablesMax: number
   transactionActionsMax: number
-  /** Actions on one table at most. */
-  actionsMax: number
 }
 
 /** A table's share in a transaction, as it is counted. An app transaction alone is no action, but not nothing. */
 export interface CountedTable {
   table: string
   actionCount: number
+  /** Actions for it at most. */
+  maxActions: number
   isEmpty: boolean
 }
 
 /** All that is wrong with the size of a transaction. */
 export function findViolations(
   tables: readonly CountedTable[],
-  { transactionTablesMax, transactionActionsMax, actionsMax }: TransactionLimits,
+  { transactionTablesMax, transactionActionsMax }: TransactionLimits,
 ): TransactionViolation[] {
   const violations: TransactionViolation[] = []
   const count = tables.length
@@ -38,11 +38,10 @@ export function findViolations(
     const maxActions = transactionActionsMax
     violations.push({ type: 'TransactionTooLarge', actionCount: sum, maxActions })
   }
-  for (const { table, actionCount, isEmpty } of tables) {
+  for (const { table, actionCount, maxActions, isEmpty } of tables) {
     if (isEmpty) violations.push({ type: 'EmptyActionList', table })
-    if (actionCount <= actionsMax) continue
-    const type = 'TableTransactionTooLarge'
-    violations.push({ type, table, actionCount, maxActions: actionsMax })
+    if (actionCount <= maxActions) continue
+    violations.push({ type: 'TableTransactionTooLarge', table, actionCount, maxActions })
   }
   return violations
 }

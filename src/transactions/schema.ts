@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox'
-import { ActionSchema, CommitReceipt, proposalFields } from '../commits/schema.ts'
+import { ActionSchema, commitCounts, proposalFields } from '../commits/schema.ts'
 import { define, noNul, strictObject, Timestamp } from '../http/schema.ts'
-import { TableParams } from '../tables/schema.ts'
+import { CreateTable, TableParams } from '../tables/schema.ts'
 import { transactionStates } from './states.ts'
 
 const exampleAdd = {
@@ -15,8 +15,18 @@ const exampleAdd = {
 export const TransactionTable = define(
   'TransactionTable',
   strictObject(
-    { table: TableParams.properties.id, ...proposalFields, actions: Type.Array(ActionSchema) },
-    { description: 'A table, and what is proposed to it, as in a commit to it alone.' },
+    {
+      table: Type.Optional(TableParams.properties.id),
+      create: Type.Optional(CreateTable),
+      drop: Type.Optional(TableParams.properties.id),
+      undrop: Type.Optional(TableParams.properties.id),
+      ...proposalFields,
+      actions: Type.Optional(Type.Array(ActionSchema)),
+    },
+    {
+      description:
+        'One of four. `table`: an id or a name, with what is proposed to it as in a commit to it alone. `create`: a table to be made, with `actions` that stand in its version 0 behind protocol and metaData, if there are any, and what commitInfo tells. `drop` or `undrop`: an id or a name, alone.',
+    },
   ),
 )
 export type TransactionTable = Static<typeof TransactionTable>
@@ -98,13 +108,40 @@ const terms = {
   committedAt: Type.Optional(Timestamp('When it was committed.')),
 }
 
+const TransactionReceipt = define(
+  'TransactionReceipt',
+  Type.Object(
+    {
+      tableId: Type.String({ format: 'uuid' }),
+      version: Type.Integer({ minimum: 0 }),
+      inCommitTimestamp: Type.Integer({
+        description: 'Epoch milliseconds; the same for all that is committed or created.',
+      }),
+      status: Type.Enum(['committed', 'duplicate', 'created', 'dropped', 'undropped'], {
+        type: 'string',
+      }),
+      readVersion: Type.Optional(Type.Integer({ minimum: 0 })),
+      rebasedOver: Type.Optional(
+        Type.Array(Type.Integer(), {
+          description: 'Versions that came between read and commit.',
+        }),
+      ),
+      ...Type.Partial(Type.Object(commitCounts)).properties,
+    },
+    {
+      description:
+        'What became of a table. Of one that is dropped or brought back, the newest version.',
+    },
+  ),
+)
+
 export const Transaction = define(
   'Transaction',
   Type.Object(
     {
       ...terms,
       tables: Type.Optional(
-        Type.Array(CommitReceipt, {
+        Type.Array(TransactionReceipt, {
           description: 'What became of each table, in the order in which they were named.',
         }),
       ),

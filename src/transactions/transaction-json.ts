@@ -1,17 +1,27 @@
 import { receiptText } from '../commits/commit-json.ts'
-import type { CommittedTransaction } from '../commits/unit.ts'
+import type { ChangedTable, Commit, CommittedTransaction } from '../commits/unit.ts'
 import { memberTexts, objectText } from '../http/json-text.ts'
 import type { TransactionRow, TransactionSummary } from './queries.ts'
 
 /** What is kept of a transaction that was committed in one request. */
 export function transactionRow({
   committedAt,
-  commits,
+  tables,
   ...terms
 }: CommittedTransaction): TransactionRow {
   const at = new Date(committedAt).toISOString()
-  const tables = `[${commits.map(receiptText).join(',')}]`
-  return { ...terms, state: 'committed', createdAt: at, endedAt: at, tables }
+  const texts = tables.map(tableReceiptText)
+  return {
+    ...terms,
+    state: 'committed',
+    createdAt: at,
+    endedAt: at,
+    tables: `[${texts.join(',')}]`,
+  }
+}
+
+function tableReceiptText(table: Commit | ChangedTable): string {
+  return 'row' in table ? receiptText(table) : objectText(memberTexts({ ...table }))
 }
 
 /** The answer to who commits a transaction or looks it up. */
