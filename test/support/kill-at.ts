@@ -1,6 +1,5 @@
 import fs from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
-import { S3Client } from '@aws-sdk/client-s3'
 import pg from 'pg'
 
 type Calls = Record<string, (...args: unknown[]) => unknown>
@@ -32,7 +31,12 @@ export async function killAt(step: string, count: number, signal: string): Promi
     watch(pg.Client.prototype, 'query', (query) => textOf(query).includes(text))
     return
   }
-  watch(S3Client.prototype, 'send', (command) => command?.constructor.name === `${call}Command`)
+  if (/^[A-Z]/.test(call)) {
+    // Loaded for those alone that need it: it takes a while.
+    const { S3Client } = await import('@aws-sdk/client-s3')
+    watch(S3Client.prototype, 'send', (command) => command?.constructor.name === `${call}Command`)
+    return
+  }
   await using handle = await fs.open(import.meta.filename)
   for (const owner of [fs, Object.getPrototypeOf(handle)]) watch(owner, call, () => true)
   syncBuiltinESMExports()
