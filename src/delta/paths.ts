@@ -104,7 +104,7 @@ const slashes = /^\/+/
  * kept.
  */
 export function loggedKey(path: string): string | undefined {
-  if (plain.test(path) && path.length * 3 <= pathBytesMax) return path
+  if (plain.test(path) && isStorableText(path) && path.length * 3 <= pathBytesMax) return path
   const isLocal = path.startsWith('/') || /^file:\//i.test(path)
   const below = isLocal ? path.replace(/^file:/i, '').replace(slashes, '/') : path
   const key = `${isLocal ? 'file:' : ''}${decode(below) ?? below}`
