@@ -17,6 +17,7 @@ import {
   sidecarFolder,
   uuidCheckpointFileName,
 } from '../delta/log-files.ts'
+import { metadataOfLine } from '../delta/table-state.ts'
 import { getActionInForce } from '../snapshots/queries.ts'
 import type { Folder, Storage } from '../storage/storage.ts'
 import { startEncoder } from './encoder.ts'
@@ -80,7 +81,7 @@ export async function writeCheckpoint(
     getActionInForce(db, at, 'metaData'),
     getActionInForce(db, at, 'protocol'),
   ])
-  const settings = checkpointSettings(JSON.parse(metaData).metaData, JSON.parse(protocol).protocol)
+  const settings = checkpointSettings(metadataOfLine(metaData), JSON.parse(protocol).protocol)
   const { tombstoneMs, appTransactionMs } = settings
   const rows: CheckpointRows = {
     ...at,

@@ -402,3 +402,14 @@ t.test('what was said twice alike is taken once', async (t) => {
   t.match(answer, { status: 201, body: { statistics: { numFiles: 1, sizeInBytes: 100 } } })
   t.strictSame(await linesAt(name, 'commits/1'), linesOf([add('a'), add('a')]))
 })
+
+t.test('a table of an early writer, who gave it no schema, gets checkpoints too', async (t) => {
+  const { schemaString: _, ...metaData } = foreignMetadata.metaData
+  const { name, answer } = await importLog([[legacyProtocol, { metaData }, add('a')]])
+  t.equal(answer.status, 201)
+  const checkpoint = await server.post(`/tables/${name}/mirror/checkpoint`)
+  t.match(checkpoint, { status: 200, body: { version: 0, numAddFiles: 1 } })
+  t.match(await server.post(`/tables/${name}/mirror/verify`), { body: { verified: true } })
+  t.match(await server.commit(name, { actions: [remove('a')] }), { status: 201 })
+  t.match(await server.post(`/tables/${name}/scan`, {}), { status: 200 })
+})
