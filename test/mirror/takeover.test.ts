@@ -63,10 +63,17 @@ t.test('of three servers two are killed, and the third publishes all that they l
   await load.progress(100)
   await load.end()
   for (const table of tables) await survivor.published(table)
-  const ends = await Promise.all(tables.map((table) => readTableEnd(survivor, table)))
-  t.strictSame(checkHistory(load.wishes, ends), [])
-  t.strictSame(load.surprises, [])
   t.strictSame(await survivor.stop(), { code: 0, signal: null })
+  // Files that the dead had begun have names that no reader takes in; who publishes first after a start removes them.
+  const next = await startServerProcess(t, settings)
+  const more = startLoad(next, tables, 6)
+  await more.progress(80)
+  await more.end()
+  for (const table of tables) await next.published(table)
+  const ends = await Promise.all(tables.map((table) => readTableEnd(next, table)))
+  t.strictSame(checkHistory([...load.wishes, ...more.wishes], ends), [])
+  t.strictSame([...load.surprises, ...more.surprises], [])
+  t.strictSame(await next.stop(), { code: 0, signal: null })
 })
 
 /** A publisher that has two files published and then does nothing more, with its lock in hand. */
