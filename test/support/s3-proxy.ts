@@ -97,6 +97,8 @@ const nothing: Answer = { status: 200, headers: {}, body: Buffer.alloc(0) }
 async function pass(target: string, passing: Passing, body: Buffer): Promise<Answer> {
   const { method, url, headers } = passing
   const sent = request(new URL(url, target), { method, headers, agent: false })
+  // Who has answered before it read all may cut the rest off.
+  sent.on('error', () => {})
   sent.end(body)
   const [answer] = (await once(sent, 'response')) as [IncomingMessage]
   return { status: answer.statusCode ?? 0, headers: answer.headers, body: await buffer(answer) }
