@@ -20,7 +20,12 @@ export async function runSchemathesis({ python }: Tools): Promise<string> {
     const server = await startServerProcess(join(folder, 'data'))
     try {
       await cp(settings, folder, { recursive: true })
-      await writeWords(join(folder, 'tables.txt'), await makeTables(server.address))
+      const ids = await makeTables(server.address)
+      await writeWords(join(folder, 'tables.txt'), ids)
+      await writeWords(
+        join(folder, 'transactions.txt'),
+        await makeTransactions(server.address, ids),
+      )
       const words = Array.from({ length: keys }, (_, number) => `key-${number}`)
       await writeWords(join(folder, 'keys.txt'), words)
       return await drive(join(dirname(python), 'schemathesis'), server.address, folder)
@@ -63,4 +68,20 @@ async function makeTables(address: string): Promise<string[]> {
       return body.id
     }),
   )
+}
+
+/** A transaction on each of the tables. */
+async function makeTransactions(address: string, ids: readonly string[]): Promise<string[]> {
+  const client = connect(address, 'schemathesis')
+  const made: string[] = []
+  for (const table of ids) {
+    const actions = [{ txn: { appId: 'seed', version: 3 } }]
+    const transaction = { commit: true, tables: [{ table, actions }] }
+    const { body } = expectStatus(
+      await client.post<{ id: string }>('/transactions', transaction),
+      201,
+    )
+    made.push(body.id)
+  }
+  return made
 }

@@ -1,6 +1,7 @@
 """Data that a schema cannot describe: log lines, and table schemas that Delta knows."""
 
 import json
+from pathlib import Path
 
 import schemathesis
 from hypothesis import strategies as st
@@ -37,6 +38,12 @@ actions = st.one_of(
     st.dictionaries(texts, texts, min_size=1, max_size=1),
 )
 lines = st.lists(actions.map(json.dumps) | texts, max_size=5).map("\n".join)
+
+
+tables = [json.loads(line) for line in Path("tables.txt").read_text().splitlines()]
+views = st.lists(st.sampled_from(tables), min_size=1, max_size=3, unique=True).map(
+    lambda some: {"tables": some}
+)
 
 
 @schemathesis.serializer("application/x-ndjson")
@@ -79,6 +86,8 @@ def flatmap_body(ctx, body):
     label = ctx.operation.label
     if label == "POST /tables/{id}/commits" and isinstance(body, str):
         return lines
+    if label == "POST /snapshots" and isinstance(body, dict):
+        return views | st.just(body)
     if label == "POST /tables" and isinstance(body, dict):
         if isinstance(body.get("schema"), dict):
             defined = schemas.map(lambda schema: {**body, "schema": schema})
