@@ -42,6 +42,9 @@ const claimMs = 60_000
 /** So many checkpoints wait here at most. */
 const waitingMax = 16
 const dueMax = 100
+/** A server rests after a checkpoint for so many times as long as it took, or this: commits come first. */
+const restsFor = 9
+const restMsMax = 60_000
 /** How many times longer than a look in vain the pause behind it is; at most `pauseMsMax`. */
 const pauseGrowth = 5
 const pauseMsMax = 10_000
@@ -111,7 +114,10 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
   async function writeSomeDue(): Promise<number> {
     const due = await listDueCheckpoints(db, dueMax)
     for (const { tableId, dueVersion: version } of due) {
-      if (!signal.aborted) await inLine(() => writeDue({ tableId, version }))
+      if (signal.aborted) break
+      const began = performance.now()
+      await inLine(() => writeDue({ tableId, version }))
+      await rest(Math.min((performance.now() - began) * restsFor, restMsMax))
     }
     return due.length
   }
@@ -131,8 +137,12 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
         return 0
       })
       const pauseMs = Math.max(options.pollMs, (performance.now() - began) * pauseGrowth)
-      if (done === 0) await sleep(Math.min(pauseMs, pauseMsMax), undefined, { signal }).catch(noop)
+      if (done === 0) await rest(Math.min(pauseMs, pauseMsMax))
     }
+  }
+
+  async function rest(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal }).catch(noop)
   }
 
   return {
