@@ -56,7 +56,8 @@ export function openParquetEncoding({ settings, content }: EncodingOptions): Par
       name,
       data: rows.map(({ column, value }) => (column === name ? value : undefined)),
     }))
-    parquet.write({ columnData, rowGroupSize: rows.length })
+    // Into memory it writes at once: there is no promise to wait for, here and below.
+    void parquet.write({ columnData, rowGroupSize: rows.length })
     rows = []
     length = 0
   }
@@ -82,7 +83,7 @@ export function openParquetEncoding({ settings, content }: EncodingOptions): Par
     take: () => (writer.index === 0 ? undefined : takeBytes()),
     finish() {
       endGroup()
-      parquet.finish()
+      void parquet.finish()
       return takeBytes()
     },
     counts: () => ({ ...counts }),
