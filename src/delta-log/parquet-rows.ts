@@ -2,15 +2,18 @@ import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from 'node:zlib'
 import {
   type AsyncBuffer,
   type Compressors,
+  type DecodedArray,
   type FileMetaData,
   parquetMetadataAsync,
-  parquetRead,
   parquetSchema,
   type RowGroup,
   type SchemaElement,
   type SchemaTree,
 } from 'hyparquet'
-import type { Folder } from '../storage/storage.ts'
+import { assembleNested } from 'hyparquet/src/assemble.js'
+import { DEFAULT_PARSERS } from 'hyparquet/src/convert.js'
+import { getTreePath } from 'hyparquet/src/schema.js'
+import { ParquetColumn, type ReadRange } from './parquet-column.ts'
 
 /** A Parquet file that was opened: what its columns are, and its rows. */
 export interface ParquetRows {
@@ -26,9 +29,12 @@ export interface ParquetRows {
   isEmpty: (column: string) => boolean
 }
 
-/** Values that are put together at once, and rows; where a file tells where its pages are, no other ones are read. */
-const valuesMax = 2_000_000
-const rowsAtOnce = { min: 10_000, max: 50_000 }
+/** Values that are put together at once, and rows. */
+const valuesMax = 200_000
+const rowsAtOnce = { min: 100, max: 5_000 }
+/** Bytes that are read ahead, of all columns and of each. */
+const aheadBytesMax = 16 * 1024 * 1024
+const pieceBytes = { min: 16 * 1024, max: 1024 * 1024 }
 
 const compressors: Compressors = {
   GZIP: (bytes) => gunzipSync(bytes),
@@ -36,33 +42,22 @@ const compressors: Compressors = {
   ZSTD: (bytes) => zstdDecompressSync(bytes),
 }
 
-/** Opens a file. Throws when it is not there, or no Parquet. */
-export async function openParquet(
-  folder: Folder,
-  name: string,
-  size: number,
-): Promise<ParquetRows> {
-  const file: AsyncBuffer = {
-    byteLength: size,
-    slice: (start, end = size) => readRange(folder, name, { start, end }),
-  }
+/** How numbers and times come: as they are stored. */
+const parsers = {
+  ...DEFAULT_PARSERS,
+  timestampFromNanoseconds: (nanos: bigint) => nanos / 1000n,
+}
+
+/** Opens a file of this size. Throws when it is no Parquet. */
+export async function openParquet(read: ReadRange, size: number): Promise<ParquetRows> {
+  const file: AsyncBuffer = { byteLength: size, slice: (start, end = size) => read(start, end) }
   const metadata = await parquetMetadataAsync(file, { geoparquet: false })
   return {
     schema: parquetSchema(metadata),
     async *rows(left) {
-      const read = asStored(without(metadata, left))
-      const leaves = read.schema.filter(({ type }) => type !== undefined).length
-      const { min, max } = rowsAtOnce
-      const rowsMax = Math.max(min, Math.min(max, Math.floor(valuesMax / leaves)))
-      let groupStart = 0
-      for (const { num_rows } of metadata.row_groups) {
-        const groupEnd = groupStart + Number(num_rows)
-        for (let rowStart = groupStart; rowStart < groupEnd; rowStart += rowsMax) {
-          const rowEnd = Math.min(rowStart + rowsMax, groupEnd)
-          yield await readRows({ file, metadata: read, rowStart, rowEnd })
-        }
-        groupStart = groupEnd
-      }
+      const wanted = asStored(without(metadata, left))
+      const schema = parquetSchema(wanted)
+      for (const group of wanted.row_groups) yield* rowsOf(group, schema, read)
     },
     isWhole(column, beside) {
       return metadata.row_groups.every((group) => {
@@ -81,35 +76,57 @@ export async function openParquet(
   }
 }
 
+/** The rows of a row group, some at a time. */
+async function* rowsOf(
+  { columns: chunks, num_rows }: RowGroup,
+  schema: SchemaTree,
+  read: ReadRange,
+): AsyncGenerator<Record<string, unknown>[]> {
+  const share = (max: number) => Math.floor(max / Math.max(1, chunks.length))
+  const bytes = within(share(aheadBytesMax), pieceBytes)
+  const rowsMax = within(share(valuesMax), rowsAtOnce)
+  const columns = chunks.map(({ meta_data: chunk }) => {
+    if (chunk === undefined) throw new Error('a column is in another file')
+    const schemaPath = getTreePath(schema, chunk.path_in_schema)
+    return new ParquetColumn({ read, chunk, schemaPath, pieceBytes: bytes, compressors, parsers })
+  })
+  for (let rest = Number(num_rows); rest > 0; rest -= rowsMax) {
+    yield await takeRows(columns, schema, Math.min(rest, rowsMax))
+  }
+}
+
+async function takeRows(
+  columns: readonly ParquetColumn[],
+  schema: SchemaTree,
+  count: number,
+): Promise<Record<string, unknown>[]> {
+  const taken = await Promise.all(
+    columns.map(async (column) => {
+      const values = await column.take(count)
+      if (values.length === count) return [column.path, values] as const
+      throw new Error(`the column ${column.path} has fewer rows than the file`)
+    }),
+  )
+  const byPath = new Map<string, DecodedArray>(taken)
+  for (const column of schema.children) {
+    if (column.children.length > 0) assembleNested(byPath, column, parsers)
+  }
+  const named = schema.children.flatMap(({ element: { name } }) => {
+    const values = byPath.get(name)
+    return values === undefined ? [] : [[name, values] as const]
+  })
+  return Array.from({ length: count }, (_, row) =>
+    Object.fromEntries(named.map(([name, values]) => [name, values[row]])),
+  )
+}
+
+function within(value: number, { min, max }: { min: number; max: number }): number {
+  return Math.max(min, Math.min(max, value))
+}
+
 function nullsOf({ columns }: RowGroup, column: string): bigint | undefined {
   const chunk = columns.find((one) => one.meta_data?.path_in_schema.join('.') === column)
   return chunk?.meta_data?.statistics?.null_count
-}
-
-async function readRange(
-  folder: Folder,
-  name: string,
-  range: { start: number; end: number },
-): Promise<ArrayBuffer> {
-  const bytes = Buffer.concat(await (await folder.read(name, range)).toArray())
-  return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length)
-}
-
-async function readRows(
-  options: Pick<Parameters<typeof parquetRead>[0], 'file' | 'metadata' | 'rowStart' | 'rowEnd'>,
-): Promise<Record<string, unknown>[]> {
-  const { promise, resolve } = Promise.withResolvers<Record<string, unknown>[]>()
-  await parquetRead({
-    ...options,
-    rowFormat: 'object',
-    compressors,
-    utf8: false,
-    useOffsetIndex: true,
-    geoparquet: false,
-    parsers: { timestampFromNanoseconds: (nanos) => nanos / 1000n },
-    onComplete: resolve,
-  })
-  return promise
 }
 
 /** Whether a path is that of a column, whose names are joined by dots, or leads below it. */

@@ -2,15 +2,11 @@ import { setImmediate } from 'node:timers/promises'
 import { sidecarFolder } from '../delta/log-files.ts'
 import { readLogLine } from '../delta/log-line.ts'
 import { Problem } from '../problems.ts'
-import type { Folder } from '../storage/storage.ts'
-import { rowsToLines } from './checkpoint-json.ts'
+import type { ByteRange, Folder } from '../storage/storage.ts'
+import { decodeCheckpoint } from './decoder.ts'
 import { invalidLog } from './invalid-log.ts'
 import { fileInTable } from './log-folder.ts'
-import { openParquet, type ParquetRows } from './parquet-rows.ts'
 import { type PlacedAction, readCommits } from './read-commits.ts'
-
-/** Rows that are read without a pause for other work. */
-const sliceMax = 500
 
 /**
  * The actions of a file of a checkpoint, Parquet or JSON, and of the files that it refers to, some at a time. Throws
@@ -46,24 +42,25 @@ async function* readParquet(folder: Folder, name: string): AsyncGenerator<Placed
   try {
     const size = await folder.size(name)
     if (size === undefined) throw invalidLog({ file, message: 'the file is missing' })
-    const parquet = await openParquet(folder, name, size)
-    const toLine = rowsToLines(parquet.schema)
+    const read = (start: number, end: number) => readRange(folder, name, { start, end })
     let number = 0
-    for await (const rows of parquet.rows(leftOut(parquet))) {
-      for (let at = 0; at < rows.length; at += sliceMax) {
-        yield rows.slice(at, at + sliceMax).flatMap((row) => {
-          number += 1
-          const line = toLine(row)
-          return line === undefined ? [] : placeLine(line, { file, number })
-        })
-        await setImmediate()
-      }
+    for await (const lines of decodeCheckpoint(read, size)) {
+      yield lines.flatMap((line) => {
+        number += 1
+        return line === '' ? [] : placeLine(line, { file, number })
+      })
+      await setImmediate()
     }
   } catch (error) {
     if (error instanceof Problem) throw error
     const reason = error instanceof Error ? error.message : String(error)
     throw invalidLog({ file, message: `the checkpoint cannot be read: ${reason}` }, error)
   }
+}
+
+async function readRange(folder: Folder, name: string, range: ByteRange): Promise<ArrayBuffer> {
+  const bytes = Buffer.concat(await (await folder.read(name, range)).toArray())
+  return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length)
 }
 
 function placeLine(text: string, place: { file: string; number: number }): PlacedAction {
@@ -73,20 +70,3 @@ function placeLine(text: string, place: { file: string; number: number }): Place
   }
   return { ...read.logged, position: place.number - 1, number: place.number }
 }
-
-/**
- * What need not be read: values in a second form, statistics where every add has them in the first one, and of files, of
- * which there are many, what none has.
- */
-function leftOut({ schema, isWhole, isEmpty }: ParquetRows): string[] {
-  const ofFiles = schema.children.flatMap(({ element, children }) =>
-    ['add', 'remove'].includes(element.name)
-      ? children.map((child) => `${element.name}.${child.element.name}`)
-      : [],
-  )
-  const parsed = ofFiles.filter((column) => column.endsWith('_parsed') && column !== statistics)
-  const hasStatistics = isWhole('add.stats', 'add.path')
-  return [...parsed, ...(hasStatistics ? [statistics] : []), ...ofFiles.filter(isEmpty)]
-}
-
-const statistics = 'add.stats_parsed'
