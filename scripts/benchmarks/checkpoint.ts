@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { installTools } from '../interop/tools.ts'
-import type { Benchmark, Ground } from './benchmark.ts'
+import type { Benchmark } from './benchmark.ts'
 import { peakMb, residentMb } from './memory.ts'
+import { percentile, waitsDuring } from './waits.ts'
 
 const files = 1_000_000
 const million = new Intl.NumberFormat('en').format(files)
@@ -43,11 +44,11 @@ export const checkpoint: Benchmark<Prepared> = {
     const results: Record<string, number> = {
       'resident memory before, MB': await residentMb(ground.address),
     }
-    const waits: number[] = []
+    let waits: number[] = []
     results['resident memory at most, MB'] = await peakMb(ground.address, async () => {
       const start = performance.now()
       const done = ground.call('POST', `/tables/${table}/mirror/checkpoint`, {})
-      await askUntil(done, ground, waits)
+      waits = await waitsDuring(done, ground)
       results['checkpoint, s'] = (performance.now() - start) / 1000
     })
     results['checkpoint, MB'] = await checkpointMb(log)
@@ -125,24 +126,4 @@ async function checkpointMb(log: string): Promise<number> {
   const names = (await readdir(log)).filter((name) => name.endsWith('.parquet'))
   const sizes = await Promise.all(names.map(async (name) => (await stat(join(log, name))).size))
   return sizes.reduce((sum, size) => sum + size, 0) / 1e6
-}
-
-/** Sends small requests one after the other until the work is done, and notes how long each took. */
-async function askUntil(done: Promise<unknown>, ground: Ground, waits: number[]): Promise<void> {
-  let isDone = false
-  const end = done.finally(() => {
-    isDone = true
-  })
-  while (!isDone) {
-    const start = performance.now()
-    await ground.call('GET', '/health/live')
-    waits.push(performance.now() - start)
-    await Promise.race([end, wait(20)])
-  }
-  await end
-}
-
-function percentile(numbers: readonly number[], part: number): number {
-  const sorted = numbers.toSorted((a, b) => a - b)
-  return sorted[Math.floor(sorted.length * part)] ?? 0
 }

@@ -7,6 +7,7 @@ import { installTools } from '../interop/tools.ts'
 import { addOf } from './bare-database.ts'
 import type { Benchmark, Ground } from './benchmark.ts'
 import { peakMb } from './memory.ts'
+import { percentile, waitsDuring } from './waits.ts'
 
 /** Two folders that hold the same table: all its commits, or its newest one and a checkpoint. */
 interface Prepared {
@@ -20,7 +21,7 @@ interface Prepared {
  * folder of a log in `BENCH_LOG` that log is the table's.
  */
 export const importing: Benchmark<Prepared> = {
-  bar: '300,000 files beside delta-rs opening the same table; memory that does not grow with the table',
+  bar: '300,000 files beside delta-rs opening the same table; memory that does not grow with the table, requests answered meanwhile',
   async prepare(ground) {
     const { python } = await installTools()
     const commits = join(ground.dataDir, 'foreign', 'commits')
@@ -43,7 +44,10 @@ export const importing: Benchmark<Prepared> = {
       const location = join(ground.dataDir, 'tables', `${what}_${number}`)
       await cp(folder, location, { recursive: true })
       results[`${title}: resident memory at most, MB`] = await peakMb(ground.address, async () => {
-        results[`${title}: import, s`] = await importTimed(ground, `${what}_${number}`, location)
+        const { seconds, waits } = await importTimed(ground, `${what}_${number}`, location)
+        results[`${title}: import, s`] = seconds
+        results[`${title}: a request meanwhile, p99 ms`] = percentile(waits, 0.99)
+        results[`${title}: a request meanwhile, at most ms`] = percentile(waits, 1)
       })
       const deltaRs = await open(python, location)
       results[`${title}: delta-rs opens, s`] = deltaRs.openSeconds
@@ -53,12 +57,17 @@ export const importing: Benchmark<Prepared> = {
   },
 }
 
-async function importTimed(ground: Ground, name: string, location: string): Promise<number> {
+async function importTimed(
+  ground: Ground,
+  name: string,
+  location: string,
+): Promise<{ seconds: number; waits: number[] }> {
   const start = performance.now()
-  const table = await ground.call('POST', '/tables/import', { name, location })
+  const importing = ground.call('POST', '/tables/import', { name, location })
+  const waits = await waitsDuring(importing, ground)
   const seconds = (performance.now() - start) / 1000
-  if (table.statistics.numFiles < 300_000) throw new Error(`${name} has too few files`)
-  return seconds
+  if ((await importing).statistics.numFiles < 300_000) throw new Error(`${name} has too few files`)
+  return { seconds, waits }
 }
 
 const program = fileURLToPath(new URL('import_delta_rs.py', import.meta.url))
