@@ -24,7 +24,7 @@ export interface LogWriter extends AsyncDisposable {
 
 interface WrittenFile {
   version: number
-  inCommitTimestamp: number
+  time: number
   file: PendingFile
 }
 
@@ -38,8 +38,15 @@ export interface LogWriterLimits {
   ms: number
 }
 
-/** Begins to write the next files of a log. */
-export function openLogWriter(folder: Folder, limits: LogWriterLimits): LogWriter {
+/** The times of versions, in milliseconds since 1970. */
+export type FindTimes = (versions: readonly number[]) => Promise<ReadonlyMap<number, number>>
+
+/** Begins to write the next files of a log. `findTimes` is asked about versions that do not tell theirs. */
+export function openLogWriter(
+  folder: Folder,
+  limits: LogWriterLimits,
+  findTimes: FindTimes,
+): LogWriter {
   const written: WrittenFile[] = []
   const deadline = performance.now() + limits.ms
   let chars = 0
@@ -49,7 +56,7 @@ export function openLogWriter(folder: Folder, limits: LogWriterLimits): LogWrite
   async function publishWritten(): Promise<void> {
     try {
       // Readers that do not know in-commit timestamps take the time of the file.
-      await allDone(written.map(({ file, inCommitTimestamp }) => file.seal(inCommitTimestamp)))
+      await allDone(written.map(({ file, time }) => file.seal(time)))
       // No reader may see a version before the one that precedes it.
       for (const { version, file } of written) {
         if (isStopped) break
@@ -67,14 +74,27 @@ export function openLogWriter(folder: Folder, limits: LogWriterLimits): LogWrite
     await Promise.all(written.splice(0).map(({ file }) => file.discard()))
   }
 
+  /** The time of each version that begins here. */
+  async function timesOf(files: ReadonlyMap<number, LogLine[]>): Promise<Map<number, number>> {
+    const begun = written.at(-1)?.version
+    const told = [...files].flatMap(([version, own]) =>
+      version === begun ? [] : ([[version, toldTime(own[0])]] as const),
+    )
+    const untold = told.flatMap(([version, time]) => (time === undefined ? version : []))
+    const found = untold.length > 0 ? await findTimes(untold) : new Map<number, number>()
+    return new Map(told.map(([version, time]) => [version, time ?? found.get(version) ?? 0]))
+  }
+
   return {
     async write(lines) {
-      for (const [version, own] of byVersion(lines)) {
+      const files = byVersion(lines)
+      const times = await timesOf(files)
+      for (const [version, own] of files) {
         if (written.at(-1)?.version !== version) {
           if (written.length >= limits.files || chars > limits.chars) await publishWritten()
           if (isStopped) return
           const file = await folder.begin(commitFileName(version))
-          written.push({ version, inCommitTimestamp: timeOf(own[0]), file })
+          written.push({ version, time: times.get(version) ?? 0, file })
         }
         const text = own.map(({ line }) => `${line}\n`).join('')
         chars += text.length
@@ -95,9 +115,10 @@ function byVersion(lines: readonly LogLine[]): Map<number, LogLine[]> {
   return Map.groupBy(lines, (line) => line.version)
 }
 
-/** The first line of a file is its commitInfo. */
-function timeOf(first: LogLine | undefined): number {
-  return first === undefined ? 0 : JSON.parse(first.line).commitInfo.inCommitTimestamp
+/** The time that a version tells: the first line is its commitInfo, unless others wrote it. */
+function toldTime(first: LogLine | undefined): number | undefined {
+  const time = first && JSON.parse(first.line).commitInfo?.inCommitTimestamp
+  return Number.isSafeInteger(time) ? time : undefined
 }
 
 /** Waits until all have come to an end; throws what failed first. */

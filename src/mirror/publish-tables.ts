@@ -6,6 +6,7 @@ import type { Storage } from '../storage/storage.ts'
 import { describeFork } from './describe-fork.ts'
 import { ForkError, type LogWriterLimits, openLogWriter } from './log-writer.ts'
 import {
+  findCommitTimes,
   type LockedMirror,
   lockMirrors,
   type MirrorFailure,
@@ -118,7 +119,9 @@ async function publishVersions(tx: Tx, share: Share): Promise<Progress> {
     return log
   })
   if (folder instanceof Error) return { published: publishedVersion, failure: folder }
-  await using writer = openLogWriter(folder, limits)
+  await using writer = openLogWriter(folder, limits, (versions) =>
+    findCommitTimes(tx, tableId, versions),
+  )
   let lines = share.isOnly ? share.lines : wholeVersions(share)
   let failure = await attemptVoid(() => writer.write(lines))
   while (lines.length === linesMax && failure === undefined && !writer.isStopped()) {

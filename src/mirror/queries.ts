@@ -129,6 +129,18 @@ export async function lockMirrors(tx: Tx, tableIds: readonly string[]): Promise<
   return rows
 }
 
+/** When versions of a table were committed, in milliseconds since 1970; by commits_pkey. */
+export async function findCommitTimes(
+  tx: Tx,
+  tableId: string,
+  versions: readonly number[],
+): Promise<Map<number, number>> {
+  const { rows } = await sql<{ version: number; time: number }>`
+    select version, in_commit_timestamp as time from commits
+    where table_id = ${tableId}::uuid and version = any(${versions}::bigint[])`.execute(tx)
+  return new Map(rows.map(({ version, time }) => [version, time]))
+}
+
 /** Records for each of the tables that all versions up to this one are published. */
 export async function recordPublished(
   tx: Tx,

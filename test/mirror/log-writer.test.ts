@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { commitFileName } from '../../src/delta/log-files.ts'
@@ -52,20 +52,42 @@ t.test(
   },
 )
 
+t.test('files have the times of their versions, told by them or not', async (t) => {
+  const { folder, writer, asked } = await openWriter(t, plenty)
+  const line = '{"txn":{"appId":"a","version":1}}'
+  const foreign = [1, 2].map((version) => ({ version, position: 0, line }))
+  await writer.write([...linesOf([0]), ...foreign])
+  await writer.write([{ version: 2, position: 1, line }, ...linesOf([3])])
+  await writer.finish()
+  t.strictSame(asked, [[1, 2]], 'asked once about those that do not tell')
+  const times = [0, 1, 2, 3].map(async (version) => {
+    const { mtimeMs } = await stat(join(folder, commitFileName(version)))
+    return Math.round(mtimeMs) - timeOf(version)
+  })
+  t.strictSame(await Promise.all(times), [0, -1_000_000, -1_000_000, 0])
+})
+
 async function openWriter(t: Test, limits: LogWriterLimits) {
   const root = t.testdir({ log: {} })
   const folder = join(root, 'log')
-  const writer = openLogWriter(await createLocalStorage([root]).open(folder), limits)
+  const asked: number[][] = []
+  const findTimes = async (versions: readonly number[]) => {
+    asked.push([...versions])
+    return new Map(versions.map((version) => [version, timeOf(version) - 1_000_000]))
+  }
+  const writer = openLogWriter(await createLocalStorage([root]).open(folder), limits, findTimes)
   t.teardown(() => writer[Symbol.asyncDispose]())
-  return { folder, writer }
+  return { folder, writer, asked }
 }
+
+const timeOf = (version: number) => 1_795_000_000_000 + version
 
 /** A line for each of the versions; the first of a version is its commitInfo. */
 function linesOf(versions: readonly number[]) {
   return versions.map((version, position) => ({
     version,
     position,
-    line: JSON.stringify({ commitInfo: { inCommitTimestamp: 1_795_000_000_000 + version } }),
+    line: JSON.stringify({ commitInfo: { inCommitTimestamp: timeOf(version) } }),
   }))
 }
 
