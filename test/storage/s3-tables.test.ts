@@ -1,13 +1,11 @@
-import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import t, { type Test } from 'tap'
-import { loadConfig } from '../../src/config.ts'
+import t from 'tap'
 import { commitFileName } from '../../src/delta/log-files.ts'
 import { readLog } from '../faults/table-end.ts'
 import { add, plainSchema } from '../support/api.ts'
-import { startHttpProxy } from '../support/s3-proxy.ts'
-import { secret, startS3Server, withoutS3 } from '../support/s3-server.ts'
-import { startTestServer } from '../support/server.ts'
+import { secret, withoutS3 } from '../support/s3-server.ts'
+import { startOnS3 } from '../support/server-on-s3.ts'
 
 const ndjson = { accept: 'application/x-ndjson' }
 
@@ -34,18 +32,6 @@ t.test('tables in S3', { skip: withoutS3 }, async (t) => {
     const { version } = JSON.parse(await readFile(join(log, '_last_checkpoint'), 'utf8'))
     t.equal(version, 3)
     t.ok((await readdir(log)).some((name) => name.endsWith('.checkpoint.parquet')))
-  })
-
-  await t.test('are imported from there, and live on', async (t) => {
-    await cp(log, folderOf('copy/_delta_log'), { recursive: true })
-    const request = { name: 'copy', location: `${root}/copy` }
-    const { status, body } = await server.post('/tables/import', request)
-    t.equal(status, 201)
-    t.match(await server.commit('copy', { actions: [add('d')] }), { status: 201 })
-    await server.published('copy')
-    const copy = await readLog(folderOf('copy/_delta_log'))
-    t.equal(copy.size, 5)
-    t.equal(body.table?.version ?? body.version, 3)
   })
 
   await t.test('are not made where they must not be', async (t) => {
@@ -88,32 +74,6 @@ t.test('tables in S3', { skip: withoutS3 }, async (t) => {
     t.notMatch([JSON.stringify(server.logged), metrics, made.text].join(), secret)
   })
 })
-
-/** A server whose tables may lie in a bucket, reached through a proxy. */
-async function startOnS3(t: Test) {
-  const s3 = await startS3Server(t)
-  const bucket = await s3.makeBucket()
-  const proxy = await startHttpProxy(t, s3.endpoint)
-  const { s3Endpoint, s3Region, s3ForcePathStyle } = loadConfig({
-    ...s3.env,
-    S3_ENDPOINT: proxy.endpoint,
-  })
-  const root = `s3://${bucket}/tables`
-  const folder = t.testdir()
-  const server = await startTestServer(t, {
-    s3Endpoint,
-    s3Region,
-    s3ForcePathStyle,
-    mirrorRoots: [folder, root],
-  })
-  return {
-    server,
-    proxy,
-    folder,
-    root,
-    folderOf: (path: string) => join(s3.folder, bucket, 'tables', path),
-  }
-}
 
 async function until<Value>(look: () => Promise<Value | undefined>): Promise<Value> {
   for (;;) {
