@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { commitFileName } from '../../src/delta/log-files.ts'
 import {
   beginning,
@@ -11,7 +11,7 @@ import {
 } from '../delta-log/foreign-log.ts'
 import { add, remove } from '../support/api.ts'
 import { isOfCommits } from '../support/log-names.ts'
-import { startTestServer } from '../support/server.ts'
+import { startTestServer, type TestServer } from '../support/server.ts'
 
 const server = await startTestServer(t)
 const ndjson = { accept: 'application/x-ndjson' }
@@ -225,7 +225,7 @@ t.test('a large first commit turns them on as well', async (t) => {
   )
 })
 
-t.test('files that only another writer may name so can be removed and added anew', async (t) => {
+async function testForeignNames(t: Test, { commit }: Pick<TestServer, 'commit'>): Promise<void> {
   const vector = {
     storageType: 'i',
     pathOrInlineDv: 'wi5b=000010000siXQKl0rr91000f55c8Xg0@@D72lkbi5=-{L',
@@ -253,7 +253,7 @@ t.test('files that only another writer may name so can be removed and added anew
     ],
   ])
   t.equal(answer.status, 201)
-  const update = await server.commit(name, {
+  const update = await commit(name, {
     actions: [
       remove('/shared/table/a%20b'),
       add('file:/shared/table/a%20b', { deletionVector: vector }),
@@ -262,8 +262,17 @@ t.test('files that only another writer may name so can be removed and added anew
   })
   t.equal(update.status, 201, update.text)
   t.equal((await linesAt(name, 'files')).length, 1)
-  t.match(await server.commit(name, { actions: [add('file:/shared/table/new')] }), { status: 422 })
-  t.match(await server.commit(name, { actions: [remove('../other//c')] }), { status: 422 })
+  t.match(await commit(name, { actions: [add('file:/shared/table/new')] }), { status: 422 })
+  t.match(await commit(name, { actions: [remove('../other//c')] }), { status: 422 })
+}
+
+t.test('files that only another writer may name so can be removed and added anew', (t) =>
+  testForeignNames(t, server),
+)
+
+t.test('those can be in a commit that is staged as well', async (t) => {
+  const staging = await startTestServer(t, { heldActionsMax: 0 }, { beside: server })
+  await testForeignNames(t, staging)
 })
 
 t.test('a repetition with its key imports once', async (t) => {

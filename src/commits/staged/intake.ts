@@ -3,7 +3,7 @@ import type { Action, ActionOf, AddFile, Exact, Long, RemoveFile } from '../../d
 import { deletionVectorId } from '../../delta/deletion-vectors.ts'
 import { exactBody } from '../../delta/json.ts'
 import { addLongs, isLong } from '../../delta/longs.ts'
-import { parsePath } from '../../delta/paths.ts'
+import { loggedKey, parsePath } from '../../delta/paths.ts'
 import { rowIdPlaces } from '../../delta/row-ids.ts'
 import { dependsOnNextCommit } from '../../delta/rules/row-ids.ts'
 import { physicalRecordCount, recordCount } from '../../delta/statistics.ts'
@@ -180,12 +180,14 @@ const comparedPathsMax = 100_000
 function toRow({ action, position }: PlacedFile, head: Head): StagedAction {
   const { kind, json: line } = action
   const { path, deletionVector } = action.body
+  const { key } = parsePath(path)
+  const imported = key === undefined ? loggedKey(path) : undefined
   const body = isExact(action.body) ? action.body : exactBody(action)
   const places = rowIdPlaces(action)
   const row = {
     position,
     kind,
-    path: parsePath(path).key ?? '',
+    path: key ?? imported ?? '',
     deletionVectorId: deletionVectorId(deletionVector)?.replaceAll('\0', '') ?? null,
     baseRowId: longOrNull(body.baseRowId),
     baseRowIdAt: places.baseRowId,
@@ -194,15 +196,17 @@ function toRow({ action, position }: PlacedFile, head: Head): StagedAction {
     line,
   }
   const numRowIdsBefore = null
+  // What another writer brought into the table goes on under its name.
+  const isLate = imported !== undefined
   if (action.kind === 'remove') {
-    return { ...row, isLate: false, size: null, numRecords: null, numRowIds: null, numRowIdsBefore }
+    return { ...row, isLate, size: null, numRecords: null, numRowIds: null, numRowIdsBefore }
   }
   const add = body as Exact<AddFile>
   const numRowIds = longOrNull(physicalRecordCount(add))
   return {
     ...row,
     // It may be in the table with its deletion vector.
-    isLate: Boolean(deletionVector) || dependsOnNextCommit(add, head),
+    isLate: isLate || Boolean(deletionVector) || dependsOnNextCommit(add, head),
     size: longOrNull(add.size),
     numRecords: deletionVector ? longOrNull(recordCount(add)) : numRowIds,
     numRowIds,

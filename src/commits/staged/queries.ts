@@ -50,7 +50,7 @@ export async function sumReplaced(tx: Tx, of: StageOf): Promise<FileSums> {
 /** Staged files that are judged under the lock: all, or those of some kinds. */
 export type Which = 'all' | Kinds
 
-/** Repeated are those whose path is staged twice; late and live are adds; contradicted removes tell other row ids. */
+/** Repeated are those whose path is staged twice; live are adds; contradicted removes tell other row ids. */
 interface Kinds {
   repeated: boolean
   late: boolean

@@ -16,7 +16,7 @@ export interface StagedAction {
   /** Of an add. */
   size: Long | null
   numRecords: Long | null
-  /** Whether an add can only be judged under the lock. */
+  /** Whether it can only be judged under the lock. */
   isLate: boolean
   /** Of an add: its records, those that its deletion vector removes included. */
   numRowIds: Long | null

@@ -15,7 +15,7 @@ export interface StagedFiles {
   numRowIds: Long
   /** Whether a path may be staged twice. */
   mayRepeat: boolean
-  /** Whether an add can only be judged under the lock. */
+  /** Whether a file can only be judged under the lock. */
   hasLate: boolean
   /** Whether any of its adds, or of its removes, tells a row id. */
   tellsRowIds: { adds: boolean; removes: boolean }
