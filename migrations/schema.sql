@@ -165,6 +165,42 @@ comment on column tables.row_id_high_water_mark is 'The highest row id ever give
 comment on column tables.history_from is 'The oldest version with a snapshot; its files are of this version, or of the one before where their commit is not known.';
 comment on column tables.commits_from is 'The oldest version whose commit is known: history_from, or the one after it where that is a checkpoint alone.';
 
+create table transaction_chunks (
+  id uuid not null,
+  transaction_id uuid not null,
+  table_id uuid not null,
+  first_index bigint,
+  num_actions bigint not null,
+  created_at timestamp with time zone not null default clock_timestamp(),
+  constraint transaction_chunks_pkey PRIMARY KEY (id)
+);
+CREATE INDEX transaction_chunks_order_idx ON public.transaction_chunks USING btree (transaction_id, table_id, first_index);
+CREATE INDEX transaction_chunks_receiving_idx ON public.transaction_chunks USING btree (created_at) WHERE (first_index IS NULL);
+comment on column transaction_chunks.first_index is 'Place of its first action among those of the table; null while it is received.';
+
+create table transaction_lines (
+  chunk_id uuid not null,
+  position integer not null,
+  lines text not null,
+  constraint transaction_lines_pkey PRIMARY KEY (chunk_id, "position")
+);
+comment on column transaction_lines.lines is 'Some actions of the chunk, one a line, token for token.';
+
+create table transaction_tables (
+  transaction_id uuid not null,
+  table_id uuid not null,
+  place bigint not null,
+  fields json,
+  num_actions bigint not null default 0,
+  read_version bigint,
+  reads json,
+  constraint transaction_tables_pkey PRIMARY KEY (transaction_id, table_id)
+);
+comment on column transaction_tables.place is 'Rises in the order in which tables were first named.';
+comment on column transaction_tables.fields is 'What is proposed besides actions, token for token; null where the table was only read.';
+comment on column transaction_tables.read_version is 'The version that was read through the transaction.';
+comment on column transaction_tables.reads is 'What of it was read.';
+
 create table transactions (
   id uuid not null,
   state text not null,
@@ -174,9 +210,21 @@ create table transactions (
   created_at timestamp with time zone not null,
   ended_at timestamp with time zone,
   tables json,
+  is_staged boolean not null default false,
+  expires_at timestamp with time zone,
+  claim uuid,
+  claimed_until timestamp with time zone,
+  view pg_snapshot,
   constraint transactions_pkey PRIMARY KEY (id),
   constraint transactions_state_check CHECK ((state = ANY (ARRAY['active'::text, 'committing'::text, 'committed'::text, 'rolling-back'::text, 'rolled-back'::text, 'expired'::text])))
 );
 CREATE INDEX transactions_created_idx ON public.transactions USING btree (created_at, id);
+CREATE INDEX transactions_expires_idx ON public.transactions USING btree (expires_at) WHERE (state = 'active'::text);
+CREATE INDEX transactions_leaving_idx ON public.transactions USING btree (id) WHERE (state = ANY (ARRAY['committing'::text, 'rolling-back'::text]));
+CREATE INDEX transactions_leftover_idx ON public.transactions USING btree (ended_at) WHERE (is_staged AND (ended_at IS NOT NULL));
 CREATE INDEX transactions_state_idx ON public.transactions USING btree (state, created_at, id);
 comment on column transactions.tables is 'What became of each table, as it was answered.';
+comment on column transactions.is_staged is 'Whether anything may be staged for it, or left of that.';
+comment on column transactions.claim is 'While committing: the attempt that has it.';
+comment on column transactions.claimed_until is 'Until when that attempt is taken to live; it renews the time.';
+comment on column transactions.view is 'What all its reads see, once there was one.';

@@ -31,6 +31,10 @@ import type { ImportContext } from './tables/import/import-table.ts'
 import { importRoutes } from './tables/import/routes.ts'
 import { tableRoutes } from './tables/routes.ts'
 import { type TransactionRoutesContext, transactionRoutes } from './transactions/routes.ts'
+import {
+  type StagedTransactionRoutesContext,
+  stagedTransactionRoutes,
+} from './transactions/staged/routes.ts'
 
 /** All that the routes work with. */
 export interface Services
@@ -44,7 +48,8 @@ export interface Services
     AdoptContext,
     ScanRoutesContext,
     SnapshotRoutesContext,
-    TransactionRoutesContext {
+    TransactionRoutesContext,
+    StagedTransactionRoutesContext {
   checks: Checks
   notes: Notes
   metrics: Metrics
@@ -88,6 +93,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(importRoutes, services)
   app.register(commitRoutes, services)
   app.register(transactionRoutes, services)
+  app.register(stagedTransactionRoutes, services)
   app.register(watchRoutes, { ...services, eventStreams })
   app.register(snapshotRoutes, services)
   app.register(scanRoutes, services)

@@ -89,6 +89,15 @@ export const ConfigSchema = Type.Object({
   ),
   TRANSACTION_TABLES_MAX: count(100, 'Tables in one transaction at most.'),
   TRANSACTION_ACTIONS_MAX: count(5_000_000, 'Actions in one transaction at most.'),
+  TRANSACTION_AGE_MS_MAX: age(86_400_000, 'Age beyond which a transaction is not committed.'),
+  TRANSACTION_EXPIRES_MS_MAX: age(
+    604_800_000,
+    'Time for which a transaction may stay active at most, and does if it says nothing else.',
+  ),
+  TRANSACTION_CLAIM_MS: wait(
+    15_000,
+    'Time without a sign of life after which the commit of a staged transaction is given up.',
+  ),
   BATCH_ACTIONS_MAX: count(20_000, 'Actions in one batch of commits at which it is closed.'),
   BATCHES_MAX: count(4, 'Batches of commits in flight at most.'),
   QUEUE_COMMITS_MAX: count(
@@ -137,6 +146,9 @@ export interface Config {
   readonly heldActionsMax: number
   readonly transactionTablesMax: number
   readonly transactionActionsMax: number
+  readonly transactionAgeMsMax: number
+  readonly transactionExpiresMsMax: number
+  readonly transactionClaimMs: number
   readonly batchActionsMax: number
   readonly batchesMax: number
   readonly queueCommitsMax: number
@@ -210,6 +222,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     heldActionsMax: values.HELD_ACTIONS_MAX,
     transactionTablesMax: values.TRANSACTION_TABLES_MAX,
     transactionActionsMax: values.TRANSACTION_ACTIONS_MAX,
+    transactionAgeMsMax: values.TRANSACTION_AGE_MS_MAX,
+    transactionExpiresMsMax: values.TRANSACTION_EXPIRES_MS_MAX,
+    transactionClaimMs: values.TRANSACTION_CLAIM_MS,
     batchActionsMax: values.BATCH_ACTIONS_MAX,
     batchesMax: values.BATCHES_MAX,
     queueCommitsMax: values.QUEUE_COMMITS_MAX,

@@ -46,6 +46,11 @@ export const problems = {
     title: 'No such transaction',
     remedy: 'Use the `id` with which the transaction was answered, or list them.',
   },
+  'table-not-staged': {
+    status: 404,
+    title: 'Nothing is staged for the table',
+    remedy: 'See `tables` of `GET /transactions/{id}` for what is.',
+  },
   'version-not-found': {
     status: 404,
     title: 'The table has no such version',
@@ -131,6 +136,11 @@ export const problems = {
     status: 409,
     title: 'Too much has happened since the version read',
     remedy: 'Read the table at `currentVersion` and decide again.',
+  },
+  'transaction-not-active': {
+    status: 409,
+    title: 'The transaction is not active',
+    remedy: '`state` says what has become of it. Begin another, unless it is committed already.',
   },
   'not-adoptable': {
     status: 409,

@@ -14,6 +14,7 @@ import { startPublisher } from './mirror/publisher.ts'
 import { createServices } from './services.ts'
 import { createStorage } from './storage/create-storage.ts'
 import type { Storage } from './storage/storage.ts'
+import { overdueTransactions, stagedLeftovers } from './transactions/staged/sweeps.ts'
 
 /** A server that takes requests. */
 export interface RunningServer {
@@ -56,9 +57,13 @@ export async function startServer(
   const storage = createStorage(config)
   const publisher = startPublisher({ db, storage, pollMs, log })
   started.defer(publisher.stop)
-  for (const sweep of [expiredAnswers(db, retentionMs), abandonedStages(db, config)]) {
-    started.defer(startSweeper(sweep, log).stop)
-  }
+  const sweeps = [
+    expiredAnswers(db, retentionMs),
+    abandonedStages(db, config),
+    overdueTransactions(db),
+    stagedLeftovers(db, config),
+  ]
+  for (const sweep of sweeps) started.defer(startSweeper(sweep, log).stop)
   const services = createServices(config, {
     pool,
     copyPool,

@@ -4,7 +4,13 @@ import { promisify } from 'node:util'
 import type { EmbeddedConnection } from '../../src/database/embedded.ts'
 
 /** What each database type is in the program; `src/database/connect.ts` sets the parsers to match. */
-const types = { int8: 'BigInteger', json: 'string', xid8: 'string', timestamptz: 'Instant' }
+const types = {
+  int8: 'BigInteger',
+  json: 'string',
+  xid8: 'string',
+  pg_snapshot: 'string',
+  timestamptz: 'Instant',
+}
 
 /** Columns that can hold any Delta long. */
 const longs = [

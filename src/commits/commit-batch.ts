@@ -8,6 +8,7 @@ import { findExisting, lockCatalog, lockHeads, setDropped, updateHeads } from '.
 import { isTableId } from '../tables/rules.ts'
 import { insertTransactions } from '../transactions/queries.ts'
 import { readCatalog } from '../transactions/read-catalog.ts'
+import { lockClaims, updateCommitted } from '../transactions/staged/queries.ts'
 import { transactionRow } from '../transactions/transaction-json.ts'
 import { judgeBatch, type KeyState } from './judge.ts'
 import type { BatchState } from './ledger.ts'
@@ -34,7 +35,7 @@ import {
   takenVersions,
   winnersWanted,
 } from './touched.ts'
-import type { CatalogChange, Part, Unit } from './unit.ts'
+import type { CatalogChange, CommittedTransaction, Part, Unit } from './unit.ts'
 import { findAppTransactions, findReadStates, listWinners } from './winners.ts'
 
 /** What became of a batch. */
@@ -172,15 +173,17 @@ async function lockAndRead(
   // Statements run in the order in which they are issued: the locks first.
   const claiming = claimKeys(tx, keysOf(units))
   const locking = lockHeads(tx, tables, { skipHeld: !waits })
+  const claims = lockClaims(tx, claimsOf(units))
   // Tables that are named by id can be read at once; those named by name are only known when locked.
   const readsEarly = !expectsWait && parts.every((part) => isTableId(part.table))
   const early = readsEarly ? read(tx, units, { heads: [], idempotencyRetentionMs }) : undefined
-  const [busy, locked, foundEarly] = await Promise.all([claiming, locking, early])
+  const [busy, locked, foundEarly, standing] = await Promise.all([claiming, locking, early, claims])
   const { heads, waited } = locked
   const more = waited || expectsWait ? takeIn() : []
   const all = [...units, ...more]
-  const [busyToo, { kept, ...touched }] = await Promise.all([
+  const [busyToo, standingToo, { kept, ...touched }] = await Promise.all([
     claimKeys(tx, keysOf(more)),
+    lockClaims(tx, claimsOf(more)),
     more.length === 0 && foundEarly !== undefined
       ? foundEarly
       : read(tx, all, { heads, idempotencyRetentionMs }),
@@ -194,8 +197,17 @@ async function lockAndRead(
     changes.length > 0 ? readCatalog(tx, changes, { heads, now }) : undefined,
   ])
   const keyState = { busy: new Set([...busy, ...busyToo]), kept }
-  const state = { now, heads, takers, readStates, catalog, ...touched }
+  const known = new Set([...standing, ...standingToo])
+  const state = { now, heads, takers, readStates, catalog, claims: known, ...touched }
   return { units: all, state, keyState, held, waited }
+}
+
+/** The claims by which transactions that were begun earlier are committed. */
+function claimsOf(units: readonly Unit[]): { id: string; claim: string }[] {
+  return units.flatMap(({ transaction }) => {
+    const { id, begun } = transaction ?? {}
+    return id === undefined || begun === undefined ? [] : { id, claim: begun.claim }
+  })
 }
 
 /** Whether a change is of a table that there is, or should be. */
@@ -239,6 +251,16 @@ function inDoubt(cause: unknown): Problem {
   )
 }
 
+function writeTransactions(tx: Tx, transactions: readonly CommittedTransaction[]): Promise<void>[] {
+  const isBegun = ({ begun }: CommittedTransaction) => begun !== undefined
+  const begun = transactions.filter(isBegun)
+  const whole = transactions.filter((one) => !isBegun(one))
+  return [
+    insertTransactions(tx, whole.map(transactionRow)),
+    updateCommitted(tx, begun.map(transactionRow)),
+  ]
+}
+
 /** Issues all writes of a batch, in the order in which they must run. */
 function write(tx: Tx, writes: Writes): Promise<void>[] {
   return [
@@ -259,7 +281,7 @@ function write(tx: Tx, writes: Writes): Promise<void>[] {
     supersedeActions(tx, writes.actionUpdates),
     insertActions(tx, writes.actions),
     updateHeads(tx, writes.heads),
-    insertTransactions(tx, writes.transactions.map(transactionRow)),
+    ...writeTransactions(tx, writes.transactions),
     insertAnswers(tx, writes.answers),
   ]
 }

@@ -22,6 +22,7 @@ import {
   unknownTable,
 } from '../transactions/judge.ts'
 import { inTable } from '../transactions/rules.ts'
+import { judgeClaim } from '../transactions/staged/rules.ts'
 import { appendCommit } from './append.ts'
 import {
   appKey,
@@ -82,6 +83,8 @@ type PartVerdict = { table: TableLedger; proposal: Proposal; duplicateOf?: Commi
 /** All parts and changes are judged before any is entered, so that a unit takes effect whole or not at all. */
 function judgeUnit(unit: Unit, ledger: Ledger): Verdict {
   const { parts, changes = [], transaction } = unit
+  const lost = transaction && judgeClaim(transaction, ledger)
+  if (lost !== undefined) return { kind: 'refused', problem: lost }
   const accepted: PartVerdict[] = []
   for (const [index, part] of parts.entries()) {
     const table = ledger.tables.get(part.table)

@@ -68,6 +68,8 @@ export interface BatchState {
   /** Of the tables that a proposal of the batch would let readers rely on row ids. */
   filesWithoutRowIds: readonly { tableId: string; count: number }[]
   catalog?: CatalogState | undefined
+  /** Of the transactions that were begun by earlier requests, the claims that still stand. */
+  claims?: ReadonlySet<string>
 }
 
 /** What is known, under the lock of the catalogue, of names and places that a unit asks for. */
@@ -92,6 +94,7 @@ export interface Ledger {
   now: number
   tables: ReadonlyMap<string, TableLedger>
   catalog: CatalogState
+  claims: ReadonlySet<string>
   writes: LedgerWrites
 }
 
@@ -181,8 +184,8 @@ export function openLedger(state: BatchState): Ledger {
     const table = tables.get(tableId)
     if (table !== undefined) table.survey = survey
   }
-  const { now, catalog = { namesTaken: [], creations: new Map() } } = state
-  return { now, tables, catalog, writes: noWrites() }
+  const { now, catalog = { namesTaken: [], creations: new Map() }, claims = new Set() } = state
+  return { now, tables, catalog, claims, writes: noWrites() }
 }
 
 /** By what an app's version is known. */

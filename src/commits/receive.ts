@@ -2,7 +2,7 @@ import type { Fault } from '../delta/faults.ts'
 import { elementSources, memberSources } from '../delta/json.ts'
 import { invalidRequest } from '../http/faults.ts'
 import type { LinesBody } from '../http/lines.ts'
-import { createLinesReader } from './ndjson.ts'
+import { createLinesReader, type Fields } from './ndjson.ts'
 import { type ActionSources, inActions, inFields, toActions, toProposal } from './proposal.ts'
 import type { CreateCommit } from './schema.ts'
 import type { Intake } from './staged/intake.ts'
@@ -29,9 +29,19 @@ export interface LinesOptions {
 /** Makes a proposal of a body of lines while it arrives. Throws a problem that names the line. */
 export async function receiveLines(
   body: LinesBody,
-  { query, findFaults }: LinesOptions,
+  options: LinesOptions,
   intake: Intake,
 ): Promise<Proposal> {
+  const { values, sources } = await takeLines(body, options, intake)
+  return toProposal(values as Omit<CreateCommit, 'actions'>, sources, await intake.finish())
+}
+
+/** Hands on the actions of a body of lines while it arrives; answers what else it says. */
+export async function takeLines(
+  body: LinesBody,
+  { query, findFaults }: LinesOptions,
+  { take }: Pick<Intake, 'take'>,
+): Promise<Fields> {
   const reader = createLinesReader(query)
   let isFirst = true
   for await (const lines of body.lines()) {
@@ -39,12 +49,11 @@ export async function receiveLines(
     const fields = reader.fields()
     const faults = findFaults({ ...(isFirst ? fields.values : {}), actions: values })
     if (faults.length > 0) throw invalidLines(faults, fields.sources, sources)
-    await intake.take(toActions(values, sources))
+    await take(toActions(values, sources))
     isFirst = false
   }
   if (isFirst) throw invalidRequest('body', [{ pointer: '', message: 'is missing; send one' }])
-  const { values, sources } = reader.fields()
-  return toProposal(values as Omit<CreateCommit, 'actions'>, sources, await intake.finish())
+  return reader.fields()
 }
 
 function invalidLines(faults: readonly Fault[], fields: { line?: number }, actions: ActionSources) {

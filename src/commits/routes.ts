@@ -1,12 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { ErrorObject } from 'ajv'
 import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import type { Db, Pool } from '../database/connect.ts'
 import { idempotentRequest, jsonAnswer, problemAnswer, sendOutcome } from '../http/answers.ts'
 import { bodyText } from '../http/body.ts'
 import type { OpenExport } from '../http/exports.ts'
-import { invalidRequest, toFaults } from '../http/faults.ts'
 import { objectText } from '../http/json-text.ts'
 import { LinesBody } from '../http/lines.ts'
 import { sendList, toPage } from '../http/lists.ts'
@@ -22,8 +20,8 @@ import {
   Version,
   writeResponse,
 } from '../http/schema.ts'
+import { faultFinder, refuseMisplaced } from '../http/validation.ts'
 import type { Answer } from '../idempotency/rules.ts'
-import type { Problem } from '../problems.ts'
 import { getTable } from '../tables/get-table.ts'
 import { headOf } from '../tables/queries.ts'
 import { tableKey } from '../tables/rules.ts'
@@ -285,19 +283,10 @@ function readBody(request: FastifyRequest, intake: Intake): Promise<Proposal> {
   const body = request.body as CreateCommit | LinesBody
   const query = request.query as CreateCommitQuery
   if (!(body instanceof LinesBody)) {
-    if (Object.keys(query).length > 0) throw misplacedFields(query)
+    refuseMisplaced(query)
     return receiveJson(body, bodyText(request), intake)
   }
-  const validate = request.compileValidationSchema(CreateCommit, 'body')
-  const findFaults = (fields: object) =>
-    validate(fields) ? [] : toFaults((validate.errors ?? []) as ErrorObject[], 'body')
-  return receiveLines(body, { query, findFaults }, intake)
-}
-
-function misplacedFields(query: object): Problem {
-  const message = 'stands in the body when that is JSON'
-  const faults = Object.keys(query).map((name) => ({ pointer: `/query/${name}`, message }))
-  return invalidRequest('query', faults)
+  return receiveLines(body, { query, findFaults: faultFinder(request, CreateCommit) }, intake)
 }
 
 function answerCommit(verdict: Verdict, request: FastifyRequest): Answer {

@@ -78,6 +78,8 @@ export interface TransactionTerms {
   /** From 0 to 9. */
   priority: number
   label: string | undefined
+  /** Of one that was begun by an earlier request: when, and the attempt to commit it that must still have it. */
+  begun?: { createdAt: string; claim: string } | undefined
 }
 
 /** A transaction that was committed whole. */

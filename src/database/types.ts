@@ -203,10 +203,44 @@ export interface Tables {
   version: BigInteger;
 }
 
+export interface TransactionChunks {
+  created_at: Generated<Instant>;
+  /**
+   * Place of its first action among those of the table; null while it is received.
+   */
+  first_index: BigInteger | null;
+  id: string;
+  num_actions: BigInteger;
+  table_id: string;
+  transaction_id: string;
+}
+
+export interface TransactionLines {
+  chunk_id: string;
+  /**
+   * Some actions of the chunk, one a line, token for token.
+   */
+  lines: string;
+  position: number;
+}
+
 export interface Transactions {
+  /**
+   * While committing: the attempt that has it.
+   */
+  claim: string | null;
+  /**
+   * Until when that attempt is taken to live; it renews the time.
+   */
+  claimed_until: Instant | null;
   created_at: Instant;
   ended_at: Instant | null;
+  expires_at: Instant | null;
   id: string;
+  /**
+   * Whether anything may be staged for it, or left of that.
+   */
+  is_staged: Generated<boolean>;
   isolation_level: string;
   label: string | null;
   priority: number;
@@ -215,6 +249,32 @@ export interface Transactions {
    * What became of each table, as it was answered.
    */
   tables: string | null;
+  /**
+   * What all its reads see, once there was one.
+   */
+  view: string | null;
+}
+
+export interface TransactionTables {
+  /**
+   * What is proposed besides actions, token for token; null where the table was only read.
+   */
+  fields: string | null;
+  num_actions: Generated<BigInteger>;
+  /**
+   * Rises in the order in which tables were first named.
+   */
+  place: Generated<BigInteger>;
+  /**
+   * The version that was read through the transaction.
+   */
+  read_version: BigInteger | null;
+  /**
+   * What of it was read.
+   */
+  reads: string | null;
+  table_id: string;
+  transaction_id: string;
 }
 
 export interface DB {
@@ -226,6 +286,9 @@ export interface DB {
   maintenance_operations: MaintenanceOperations;
   mirrors: Mirrors;
   tables: Tables;
+  transaction_chunks: TransactionChunks;
+  transaction_lines: TransactionLines;
+  transaction_tables: TransactionTables;
   transactions: Transactions;
 }
 

@@ -1,6 +1,8 @@
 import AjvCompiler from '@fastify/ajv-compiler'
 import type { ErrorObject } from 'ajv'
-import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import type { FastifyInstance, FastifyRequest, FastifyServerOptions } from 'fastify'
+import type { Fault } from '../delta/faults.ts'
+import { invalidRequest, toFaults } from './faults.ts'
 import { strictObject } from './schema.ts'
 
 interface Validate {
@@ -57,6 +59,20 @@ export function installStrictQueries(app: FastifyInstance): void {
     if (schema === undefined || schema.hide || schema.tags?.includes('service')) return
     schema.querystring ??= strictObject({})
   })
+}
+
+/** Finds the faults of values that a route checks itself, as those of a body. */
+export function faultFinder(request: FastifyRequest, schema: object): (value: object) => Fault[] {
+  const validate = request.compileValidationSchema(schema, 'body')
+  return (value) =>
+    validate(value) ? [] : toFaults((validate.errors ?? []) as ErrorObject[], 'body')
+}
+
+/** Refuses fields in the query that belong into a JSON body. */
+export function refuseMisplaced(query: object): void {
+  const message = 'stands in the body when that is JSON'
+  const faults = Object.keys(query).map((name) => ({ pointer: `/query/${name}`, message }))
+  if (faults.length > 0) throw invalidRequest('query', faults)
 }
 
 /** Answers fast when all is well, and with every fault when not. */

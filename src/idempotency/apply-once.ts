@@ -34,20 +34,33 @@ async function decide<Result>(tx: Tx, once: Once<Result>): Promise<Outcome> {
   const { request, retentionMs, work, answer } = once
   const give = async () => answer(await work(tx).catch(takeProblem))
   if (request === undefined) return { answer: await give(), replayed: false }
-  const busy = await claimKeys(tx, [request.key])
-  if (busy.size > 0) throw inProgress(request)
-  const kept = (await findAnswers(tx, [request.key], retentionMs)).get(request.key)
-  if (kept !== undefined) {
-    const again = replay(request, kept)
-    if (again instanceof Problem) throw again
-    return { answer: again, replayed: true }
-  }
+  const kept = await claimOnce(tx, request, retentionMs)
+  if (kept !== undefined) return kept
   const given = await give()
   if (isFinal(given)) await insertAnswers(tx, [{ ...request, ...given }])
   return { answer: given, replayed: false }
 }
 
-function takeProblem(error: unknown): Problem {
+/**
+ * Claims the key of a request for this transaction, and answers as it was answered before, if it was. Throws a
+ * `Problem` where it still runs, or was another.
+ */
+export async function claimOnce(
+  tx: Tx,
+  request: IdempotentRequest,
+  retentionMs: number,
+): Promise<Outcome | undefined> {
+  const busy = await claimKeys(tx, [request.key])
+  if (busy.size > 0) throw inProgress(request)
+  const kept = (await findAnswers(tx, [request.key], retentionMs)).get(request.key)
+  if (kept === undefined) return undefined
+  const again = replay(request, kept)
+  if (again instanceof Problem) throw again
+  return { answer: again, replayed: true }
+}
+
+/** A refusal as a value; other errors are thrown on. */
+export function takeProblem(error: unknown): Problem {
   if (error instanceof Problem) return error
   throw error
 }

@@ -175,11 +175,26 @@ export async function lockHeads(
 
 /** Those of the tables, named by id or by name, that there are, locked or not. */
 export async function findExisting(tx: Tx, tables: readonly string[]): Promise<Set<string>> {
-  if (tables.length === 0) return new Set()
-  const { rows } = await sql<{ id: string; name: string }>`
-    select id, name from tables where ${areNamed(tables)}`.execute(tx)
-  const found = new Set(rows.flatMap(({ id, name }) => [id, name]))
-  return new Set(tables.filter((table) => found.has(table)))
+  return new Set((await findTableIds(tx, tables)).keys())
+}
+
+/** The ids of tables, named by id or by name, of those that there are. */
+export async function findTableIds(
+  db: Db,
+  tables: readonly string[],
+): Promise<Map<string, string>> {
+  if (tables.length === 0) return new Map()
+  const { rows } = await sql<{ id: string; name: string; isDropped: boolean }>`
+    select id, name, dropped_at is not null as "isDropped"
+    from tables where ${areNamed(tables)}`.execute(db)
+  const ids = new Map(rows.map(({ id }) => [id, id]))
+  for (const { id, name, isDropped } of rows) if (!isDropped) ids.set(name, id)
+  return new Map(
+    tables.flatMap((table) => {
+      const id = ids.get(table)
+      return id === undefined ? [] : [[table, id] as const]
+    }),
+  )
 }
 
 /** The head of a table, as it was when the row was read. */

@@ -32,18 +32,17 @@ export async function commitTransaction(
   { body, text }: { body: CreateTransaction; text: string },
   { idempotent, answer }: Asked<TransactionRow>,
 ): Promise<WriteOutcome> {
-  const entries = readEntries(tablesOf(body))
+  const entries = readEntries(tablesOf(body), { isWhole: true })
   const violations = findViolations(
     entries.map((entry) => countTable(entry, context)),
     context,
   )
   if (violations.length > 0) throw invalidTransaction(violations)
-  const { isolationLevel = 'RepeatableRead', priority = 5, label } = body
-  const transaction: TransactionTerms = { id: randomUUID(), isolationLevel, priority, label }
+  const transaction = termsOf(body)
   const texts = elementSources(memberSources(text).get('tables') ?? '[]')
   const { parts, changes } = await receiveTables(entries, texts, context)
   return context.committer.submit({
-    parts: isolationLevel === 'Serializable' ? parts.map(judgedStrictly) : parts,
+    parts: transaction.isolationLevel === 'Serializable' ? parts.map(judgedStrictly) : parts,
     changes: changes.length > 0 ? changes : undefined,
     transaction,
     idempotent,
@@ -56,23 +55,31 @@ export async function commitTransaction(
   })
 }
 
-const notOffered = ['state', 'fences', 'expiresInMs'] as const
+/** The terms of a new transaction. */
+export function termsOf({
+  isolationLevel = 'RepeatableRead',
+  priority = 5,
+  label,
+}: CreateTransaction): TransactionTerms {
+  return { id: randomUUID(), isolationLevel, priority, label }
+}
+
+/** Refuses what is not offered yet. */
+export function refuseFields(body: CreateTransaction): void {
+  const field = (['state', 'fences'] as const).find((name) => body[name] !== undefined)
+  if (field === undefined) return
+  throw new Problem('not-implemented', `The field ${field} is not offered yet. Leave it out.`, {
+    facts: { field },
+  })
+}
 
 function tablesOf(body: CreateTransaction): readonly TransactionTable[] {
-  const field = notOffered.find((name) => body[name] !== undefined)
-  if (field !== undefined) {
-    throw new Problem('not-implemented', `The field ${field} is not offered yet. Leave it out.`, {
-      facts: { field },
-    })
+  refuseFields(body)
+  const { tables, expiresInMs } = body
+  if (expiresInMs !== undefined) {
+    const message = 'means nothing with commit: true; leave it out'
+    throw invalidRequest('body', [{ pointer: '/expiresInMs', message }])
   }
-  if (body.commit !== true) {
-    throw new Problem(
-      'not-implemented',
-      'Transactions over several requests are not offered yet. Send all tables in one, with commit: true.',
-      { facts: { field: 'commit' } },
-    )
-  }
-  const { tables } = body
   if (tables !== undefined) return tables
   throw invalidRequest('body', [{ pointer: '/tables', message: 'is missing; name the tables' }])
 }
@@ -83,16 +90,17 @@ function countTable(
 ): CountedTable {
   const { kind, table } = entry
   if (!('proposed' in entry)) {
-    return { table, actionCount: 0, maxActions: 0, isEmpty: false }
+    return { named: { table }, actionCount: 0, maxActions: 0, isEmpty: false }
   }
   const { actions, idempotency } = entry.proposed
   const isEmpty = kind === 'table' && actions.length === 0 && idempotency === undefined
   // Files of a new table cannot be staged.
   const maxActions = kind === 'create' ? Math.min(heldActionsMax, actionsMax) : actionsMax
-  return { table, actionCount: actions.length, maxActions, isEmpty }
+  return { named: { table }, actionCount: actions.length, maxActions, isEmpty }
 }
 
-function judgedStrictly({ proposal, ...part }: Part): Part {
+/** A proposal as it is judged at Serializable, unless it names a level of its own. */
+export function judgedStrictly({ proposal, ...part }: Part): Part {
   const { isolationLevel = 'Serializable' } = proposal
   return { ...part, proposal: { ...proposal, isolationLevel } }
 }

@@ -10,11 +10,18 @@ export type TableEntry =
   | { kind: 'create'; table: string; create: CreateTable; proposed: CreateCommit }
   | { kind: 'drop' | 'undrop'; table: string }
 
-/** Tells the kinds of entries apart. Throws with every fault of those that are of none. */
-export function readEntries(tables: readonly TransactionTable[]): TableEntry[] {
+/**
+ * Tells the kinds of entries apart. Throws with every fault of those that are of none. Where more requests may follow,
+ * a table's actions may too.
+ */
+export function readEntries(
+  tables: readonly TransactionTable[],
+  { isWhole }: { isWhole: boolean },
+): TableEntry[] {
   const faults: Fault[] = []
   const entries = tables.flatMap((given, index) => {
-    const entry = readEntry(given)
+    const mayFollow = !isWhole && given.table !== undefined
+    const entry = readEntry(mayFollow ? { actions: [], ...given } : given)
     if ('kind' in entry) return entry
     faults.push({ ...entry, pointer: `/tables/${index}${entry.pointer}` })
     return []

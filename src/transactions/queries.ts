@@ -8,6 +8,8 @@ import type { TransactionState } from './states.ts'
 export interface TransactionRow extends TransactionTerms {
   state: TransactionState
   createdAt: string
+  /** When it ends by itself, if it is staged. */
+  expiresAt: string | null
   endedAt: string | null
   /** What became of each table, as JSON. */
   tables: string | null
@@ -29,13 +31,26 @@ export async function insertTransactions(tx: Tx, rows: readonly TransactionRow[]
       ${rows.map((row) => row.tables)}::json[])`.execute(tx)
 }
 
-const columns = sql`
-      id, state, isolation_level as "isolationLevel", priority, label, created_at as "createdAt",
-      ended_at as "endedAt"`
+/**
+ * The state that a transaction is in. Its time may be over, or a commit given up, before a server has noted so. A commit
+ * that took effect is never given up, for the state was changed with it.
+ */
+export const presentState = sql<TransactionState>`case
+        when state = 'committing' and claimed_until > clock_timestamp() then state
+        when state not in ('active', 'committing') then state
+        when expires_at <= clock_timestamp() then 'expired'
+        else 'active' end`
+
+/** The columns of a `TransactionRow`, without `tables`. */
+export const transactionColumns = sql`
+      id, ${presentState} as state, isolation_level as "isolationLevel", priority, label,
+      created_at as "createdAt", expires_at as "expiresAt",
+      case when ended_at is null and ${presentState} = 'expired' then expires_at else ended_at end
+        as "endedAt"`
 
 export async function findTransaction(db: Db, id: string): Promise<TransactionRow | undefined> {
   const { rows } = await sql<TransactionRow>`
-    select ${columns}, tables from transactions where id = ${id}::uuid`.execute(db)
+    select ${transactionColumns}, tables from transactions where id = ${id}::uuid`.execute(db)
   return rows[0]
 }
 
@@ -78,8 +93,11 @@ export async function listTransactions(
       : sql`(created_at, id) <
           (timestamptz 'epoch' + ${after.createdAt} * interval '1 ms', ${after.id}::uuid)`
   const { rows } = await sql<TransactionSummary>`
-    select ${columns}, coalesce(json_array_length(tables), 0) as "numTables"
-    from transactions
+    select ${transactionColumns}, coalesce(json_array_length(tables), (
+        select count(*) from transaction_tables s
+        where s.transaction_id = t.id and s.fields is not null
+      )) as "numTables"
+    from transactions t
     where ${ofState} and ${behind}
     order by created_at desc, id desc
     limit ${limit}`.execute(db)

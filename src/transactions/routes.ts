@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
+import type { Db } from '../database/connect.ts'
 import { idempotentRequest, jsonAnswer, problemAnswer, sendOutcome } from '../http/answers.ts'
 import { bodyText } from '../http/body.ts'
 import { sendList, toPage } from '../http/lists.ts'
@@ -16,7 +17,7 @@ import {
 import { Problem } from '../problems.ts'
 import { tableIdPattern } from '../tables/rules.ts'
 import { commitTransaction, type TransactionContext } from './commit-transaction.ts'
-import { findTransaction, listTransactions, transactionNotFound } from './queries.ts'
+import { listTransactions, type TransactionRow } from './queries.ts'
 import {
   CreateTransaction,
   Transaction,
@@ -24,12 +25,15 @@ import {
   TransactionParams,
   TransactionStateSchema,
 } from './schema.ts'
-import { transactionSummaryText, transactionText } from './transaction-json.ts'
+import { type BeginContext, beginTransaction } from './staged/begin-transaction.ts'
+import { listStagedTables } from './staged/table-queries.ts'
+import { getTransaction } from './staged/use-transaction.ts'
+import { stagedTablesText, transactionSummaryText, transactionText } from './transaction-json.ts'
 
 /** What the routes of transactions need. */
-export type TransactionRoutesContext = TransactionContext
+export type TransactionRoutesContext = TransactionContext & BeginContext
 
-/** `/transactions`: commit to several tables together, and look up what was committed so. */
+/** `/transactions`: commit to several tables together, or begin to; and look up what has become of that. */
 export const transactionRoutes: FastifyPluginAsyncTypebox<TransactionRoutesContext> = async (
   app,
   context,
@@ -44,11 +48,11 @@ export const transactionRoutes: FastifyPluginAsyncTypebox<TransactionRoutesConte
         tags: ['transactions'],
         summary: 'Commit to several tables together or not at all',
         description:
-          'With `commit: true` the request is the whole transaction: 201 once all tables have their new version, with one inCommitTimestamp, and the id of the transaction as `txnId` in their commitInfo. A refusal names the table in `table` and `tableIndex`, and nothing of any table is written. Tables can be made, dropped and brought back among it. A table whose `idempotency` pair is there already is answered as a duplicate, and the others are committed.',
+          'Without `commit: true` the transaction is begun, with the tables that are named staged; more can follow until it is committed. With `commit: true` the request is the whole transaction: 201 once all tables have their new version, with one inCommitTimestamp, and the id of the transaction as `txnId` in their commitInfo. A refusal names the table in `table` and `tableIndex`, and nothing of any table is written. Tables can be made, dropped and brought back among it. A table whose `idempotency` pair is there already is answered as a duplicate, and the others are committed.',
         headers: IdempotencyHeaders,
         body: CreateTransaction,
         response: {
-          201: writeResponse('Committed.', Transaction, locationHeader),
+          201: writeResponse('Committed, or begun.', Transaction, locationHeader),
           ...refusals(
             'version-not-found',
             'protocol-changed',
@@ -83,12 +87,13 @@ export const transactionRoutes: FastifyPluginAsyncTypebox<TransactionRoutesConte
     },
     async (request, reply) => {
       const { body } = request
-      const outcome = await commitTransaction(
+      const begin = body.commit === true ? commitTransaction : beginTransaction
+      const outcome = await begin(
         context,
         { body, text: bodyText(request) },
         {
           idempotent: idempotentRequest(request),
-          answer: (result) => {
+          answer: (result: TransactionRow | Problem) => {
             if (result instanceof Problem) return problemAnswer(result, request)
             const headers = { location: `/transactions/${result.id}` }
             return jsonAnswer(201, transactionText(result), headers)
@@ -140,7 +145,8 @@ export const transactionRoutes: FastifyPluginAsyncTypebox<TransactionRoutesConte
         operationId: 'getTransaction',
         tags: ['transactions'],
         summary: 'Look up a transaction',
-        description: 'A committed one as its commit was answered.',
+        description:
+          'A committed one as its commit was answered; one under way with what is staged.',
         params: TransactionParams,
         response: {
           200: jsonResponse('The transaction.', Transaction),
@@ -149,13 +155,16 @@ export const transactionRoutes: FastifyPluginAsyncTypebox<TransactionRoutesConte
       },
     },
     async (request, reply) => {
-      const { id } = request.params
-      const found = await findTransaction(db, id)
-      if (found === undefined) throw transactionNotFound(id)
-      const answer = jsonAnswer(200, transactionText(found))
+      const found = await getTransaction(db, request.params.id)
+      const answer = jsonAnswer(200, transactionText(await withTables(db, found)))
       return sendOutcome(reply, { answer, replayed: false })
     },
   )
+}
+
+async function withTables(db: Db, row: TransactionRow): Promise<TransactionRow> {
+  if (row.state !== 'active' && row.state !== 'committing') return row
+  return { ...row, tables: stagedTablesText(await listStagedTables(db, row.id)) }
 }
 
 /** The place of a transaction in their list, up to the last time that RFC 3339 can tell. */

@@ -5,8 +5,15 @@ import { Problem } from '../problems.ts'
 export type TransactionViolation =
   | { type: 'TooManyTables'; count: number; max: number }
   | { type: 'TransactionTooLarge'; actionCount: number; maxActions: number }
-  | { type: 'TableTransactionTooLarge'; table: string; actionCount: number; maxActions: number }
-  | { type: 'EmptyActionList'; table: string }
+  | ({ type: 'TableTransactionTooLarge'; actionCount: number; maxActions: number } & NamedTable)
+  | ({ type: 'EmptyActionList' } & (NamedTable | { tableId?: never; table?: never }))
+  | { type: 'TransactionTooOld'; createdAt: string; maxAgeSeconds: number }
+  | { type: 'TableNotFound'; tableId: string }
+  | { type: 'VersionMismatch'; tableId: string; expected: number; actual: number }
+  | { type: 'DuplicateFile'; tableId: string; path: string }
+
+/** A table by the name that the request gave it; of one that was staged its id. */
+type NamedTable = { table: string; tableId?: never } | { tableId: string; table?: never }
 
 export interface TransactionLimits {
   /** Tables in one transaction at most, and actions. */
@@ -16,7 +23,7 @@ export interface TransactionLimits {
 
 /** A table's share in a transaction, as it is counted. An app transaction alone is no action, but not nothing. */
 export interface CountedTable {
-  table: string
+  named: NamedTable
   actionCount: number
   /** Actions for it at most. */
   maxActions: number
@@ -38,10 +45,10 @@ export function findViolations(
     const maxActions = transactionActionsMax
     violations.push({ type: 'TransactionTooLarge', actionCount: sum, maxActions })
   }
-  for (const { table, actionCount, maxActions, isEmpty } of tables) {
-    if (isEmpty) violations.push({ type: 'EmptyActionList', table })
+  for (const { named, actionCount, maxActions, isEmpty } of tables) {
+    if (isEmpty) violations.push({ type: 'EmptyActionList', ...named })
     if (actionCount <= maxActions) continue
-    violations.push({ type: 'TableTransactionTooLarge', table, actionCount, maxActions })
+    violations.push({ type: 'TableTransactionTooLarge', ...named, actionCount, maxActions })
   }
   return violations
 }
@@ -64,10 +71,22 @@ function sentenceOf(violation: TransactionViolation): string {
     case 'TransactionTooLarge':
       return `The transaction has ${violation.actionCount} actions; ${violation.maxActions} are allowed.`
     case 'TableTransactionTooLarge':
-      return `The transaction has ${violation.actionCount} actions for the table "${violation.table}"; ${violation.maxActions} are allowed.`
+      return `The transaction has ${violation.actionCount} actions${forTable(violation)}; ${violation.maxActions} are allowed.`
     case 'EmptyActionList':
-      return `The transaction has no actions for the table "${violation.table}".`
+      return `The transaction has no actions${forTable(violation)}.`
+    case 'TransactionTooOld':
+      return `The transaction was begun at ${violation.createdAt}; ${violation.maxAgeSeconds} seconds are allowed.`
+    case 'TableNotFound':
+      return `There is no table ${violation.tableId}.`
+    case 'VersionMismatch':
+      return `The commit to the table ${violation.tableId} expected to become version ${violation.expected}; the next version is ${violation.actual}.`
+    case 'DuplicateFile':
+      return `The file ${JSON.stringify(violation.path)} is added twice to the table ${violation.tableId}.`
   }
+}
+
+function forTable({ table, tableId = table }: { table?: string; tableId?: string }): string {
+  return tableId === undefined ? '' : ` for the table "${tableId}"`
 }
 
 /** The refusal of one table's share, told of the whole transaction: it names the table and its place in `tables`. */

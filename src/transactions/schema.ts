@@ -31,6 +31,27 @@ export const TransactionTable = define(
 )
 export type TransactionTable = Static<typeof TransactionTable>
 
+/** What is proposed to a table of a transaction; its actions, or more of them, may follow. */
+export const StageTable = define(
+  'StageTable',
+  strictObject(
+    { ...proposalFields, actions: Type.Optional(Type.Array(ActionSchema)) },
+    {
+      description:
+        'A proposal as in a commit to the table alone, that takes effect when the transaction is committed.',
+      examples: [{ operation: 'WRITE', actions: [{ add: exampleAdd }] }],
+    },
+  ),
+)
+export type StageTable = Static<typeof StageTable>
+
+/** Actions that are staged behind those that are there. */
+export const StageActions = Type.Array(ActionSchema, {
+  minItems: 1,
+  description: 'Actions, as in the lines of a log file.',
+  examples: [[{ add: { ...exampleAdd, path: 'day=2026-11-20/part-2.parquet' } }]],
+})
+
 const notOfferedYet = { description: 'Not offered yet.' }
 
 /** Fields of a request that begins a transaction. */
@@ -41,7 +62,7 @@ export const CreateTransaction = define(
       commit: Type.Optional(
         Type.Boolean({
           description:
-            'Commit at once: the request is the whole transaction. Without it is not offered yet.',
+            'Commit at once: the request is the whole transaction. Without, it is begun, and more can be staged.',
         }),
       ),
       tables: Type.Optional(
@@ -69,7 +90,14 @@ export const CreateTransaction = define(
       label: Type.Optional(
         Type.String({ maxLength: 1000, ...noNul, description: 'Any text without NUL.' }),
       ),
-      expiresInMs: Type.Optional(Type.Integer({ minimum: 1, ...notOfferedYet })),
+      expiresInMs: Type.Optional(
+        Type.Integer({
+          minimum: 1,
+          maximum: Number.MAX_SAFE_INTEGER,
+          description:
+            'Time for which it may stay active, TRANSACTION_EXPIRES_MS_MAX at most and by default. Only without `commit: true`.',
+        }),
+      ),
       state: Type.Optional(Type.Array(Type.Object({}), notOfferedYet)),
       fences: Type.Optional(Type.Array(Type.Object({}), notOfferedYet)),
     },
@@ -96,6 +124,12 @@ export const TransactionParams = Type.Object({
   }),
 })
 
+/** A table of a transaction. */
+export const TransactionTableParams = Type.Object({
+  ...TransactionParams.properties,
+  tableId: TableParams.properties.id,
+})
+
 export const TransactionStateSchema = Type.Enum([...transactionStates], { type: 'string' })
 
 const terms = {
@@ -105,22 +139,49 @@ const terms = {
   priority: Type.Integer(),
   label: Type.Optional(Type.String()),
   createdAt: Timestamp('When it was begun, by the clock of the database.'),
+  expiresAt: Type.Optional(Timestamp('Of one under way: when it ends by itself.')),
   committedAt: Type.Optional(Timestamp('When it was committed.')),
+  endedAt: Type.Optional(Timestamp('When it was rolled back, or expired.')),
 }
+
+/** What a table has in a transaction that is not committed yet. */
+const ofStaged = {
+  tableId: Type.String({ format: 'uuid' }),
+  numActions: Type.Optional(Type.Integer({ description: 'Of what is staged.' })),
+  proposal: Type.Optional(
+    Type.Object({}, { additionalProperties: true, description: 'What is staged besides actions.' }),
+  ),
+  readVersion: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      description: 'The version that was read, of one under way through it.',
+    }),
+  ),
+}
+
+export const StagedTable = define(
+  'StagedTable',
+  Type.Object(
+    { ...ofStaged, status: Type.Enum(['staged', 'read'], { type: 'string' }) },
+    { description: 'A table of a transaction that is under way.' },
+  ),
+)
 
 const TransactionReceipt = define(
   'TransactionReceipt',
   Type.Object(
     {
-      tableId: Type.String({ format: 'uuid' }),
-      version: Type.Integer({ minimum: 0 }),
-      inCommitTimestamp: Type.Integer({
-        description: 'Epoch milliseconds; the same for all that is committed or created.',
-      }),
-      status: Type.Enum(['committed', 'duplicate', 'created', 'dropped', 'undropped'], {
-        type: 'string',
-      }),
-      readVersion: Type.Optional(Type.Integer({ minimum: 0 })),
+      ...ofStaged,
+      version: Type.Optional(Type.Integer({ minimum: 0 })),
+      inCommitTimestamp: Type.Optional(
+        Type.Integer({
+          description: 'Epoch milliseconds; the same for all that is committed or created.',
+        }),
+      ),
+      status: Type.Enum(
+        ['staged', 'read', 'committed', 'duplicate', 'created', 'dropped', 'undropped'],
+        { type: 'string' },
+      ),
       rebasedOver: Type.Optional(
         Type.Array(Type.Integer(), {
           description: 'Versions that came between read and commit.',
@@ -130,7 +191,7 @@ const TransactionReceipt = define(
     },
     {
       description:
-        'What became of a table. Of one that is dropped or brought back, the newest version.',
+        'What became of a table, or what is staged for it. Of one that is dropped or brought back, the newest version.',
     },
   ),
 )
@@ -142,7 +203,8 @@ export const Transaction = define(
       ...terms,
       tables: Type.Optional(
         Type.Array(TransactionReceipt, {
-          description: 'What became of each table, in the order in which they were named.',
+          description:
+            'What became of each table, or is staged for it, in the order in which they were named.',
         }),
       ),
     },
@@ -164,4 +226,46 @@ export const TransactionList = define(
     ),
     nextCursor: Type.Optional(Type.String()),
   }),
+)
+
+const violationFields = {
+  tableId: Type.Optional(Type.String()),
+  expected: Type.Optional(Type.Integer()),
+  actual: Type.Optional(Type.Integer()),
+  path: Type.Optional(Type.String()),
+  count: Type.Optional(Type.Integer()),
+  max: Type.Optional(Type.Integer()),
+  actionCount: Type.Optional(Type.Integer()),
+  maxActions: Type.Optional(Type.Integer()),
+  createdAt: Type.Optional(Timestamp('When the transaction was begun.')),
+  maxAgeSeconds: Type.Optional(Type.Number()),
+}
+
+export const TransactionValidation = define(
+  'TransactionValidation',
+  Type.Object(
+    {
+      valid: Type.Boolean(),
+      violations: Type.Array(
+        Type.Object({
+          type: Type.Enum(
+            [
+              'TableNotFound',
+              'VersionMismatch',
+              'EmptyActionList',
+              'DuplicateFile',
+              'TooManyTables',
+              'TransactionTooLarge',
+              'TableTransactionTooLarge',
+              'TransactionTooOld',
+            ],
+            { type: 'string' },
+          ),
+          ...violationFields,
+        }),
+        { description: 'All that stands against the commit of the transaction.' },
+      ),
+    },
+    { description: 'Whether a transaction could be committed, but for conflicts with others.' },
+  ),
 )

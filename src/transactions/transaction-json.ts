@@ -2,11 +2,13 @@ import { receiptText } from '../commits/commit-json.ts'
 import type { ChangedTable, Commit, CommittedTransaction } from '../commits/unit.ts'
 import { memberTexts, objectText } from '../http/json-text.ts'
 import type { TransactionRow, TransactionSummary } from './queries.ts'
+import type { StagedTableRow } from './staged/table-queries.ts'
 
-/** What is kept of a transaction that was committed in one request. */
+/** What is kept of a transaction that was committed. */
 export function transactionRow({
   committedAt,
   tables,
+  begun,
   ...terms
 }: CommittedTransaction): TransactionRow {
   const at = new Date(committedAt).toISOString()
@@ -14,7 +16,8 @@ export function transactionRow({
   return {
     ...terms,
     state: 'committed',
-    createdAt: at,
+    createdAt: begun?.createdAt ?? at,
+    expiresAt: null,
     endedAt: at,
     tables: `[${texts.join(',')}]`,
   }
@@ -34,8 +37,28 @@ export function transactionSummaryText(row: TransactionSummary): string {
   return objectText({ ...termMembers(row), ...memberTexts({ numTables: row.numTables }) })
 }
 
+/** What is staged for the tables of a transaction, or was read of them. */
+export function stagedTablesText(tables: readonly StagedTableRow[]): string {
+  return `[${tables.map(stagedTableText).join(',')}]`
+}
+
+/** What is staged for a table, or was read of it. */
+export function stagedTableText({ tableId, fields, ...row }: StagedTableRow): string {
+  const isStaged = fields !== null
+  return objectText({
+    ...memberTexts({
+      tableId,
+      status: isStaged ? 'staged' : 'read',
+      readVersion: row.readVersion ?? undefined,
+      numActions: isStaged ? row.numActions : undefined,
+    }),
+    proposal: fields ?? undefined,
+  })
+}
+
 function termMembers(row: Omit<TransactionRow, 'tables'>): Record<string, string | undefined> {
   const { id, state, isolationLevel, priority, createdAt, endedAt } = row
+  const isUnderWay = state === 'active' || state === 'committing'
   return memberTexts({
     id,
     state,
@@ -43,6 +66,8 @@ function termMembers(row: Omit<TransactionRow, 'tables'>): Record<string, string
     priority,
     label: row.label ?? undefined,
     createdAt,
+    expiresAt: isUnderWay ? row.expiresAt : undefined,
     committedAt: state === 'committed' ? endedAt : undefined,
+    endedAt: isUnderWay || state === 'committed' ? undefined : (endedAt ?? undefined),
   })
 }

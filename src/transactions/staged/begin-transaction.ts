@@ -1,0 +1,133 @@
+import { elementSources, memberSources } from '../../delta/json.ts'
+import { invalidRequest } from '../../http/faults.ts'
+import { applyOnce } from '../../idempotency/apply-once.ts'
+import type { WriteOutcome } from '../../idempotency/rules.ts'
+import { Problem } from '../../problems.ts'
+import type { Asked } from '../../tables/create-table.ts'
+import { tableNotFound } from '../../tables/get-table.ts'
+import { findTableIds } from '../../tables/queries.ts'
+import { tableKey } from '../../tables/rules.ts'
+import { refuseFields, termsOf } from '../commit-transaction.ts'
+import { readEntries, type TableEntry } from '../entries.ts'
+import { repeatedTable } from '../judge.ts'
+import type { TransactionRow } from '../queries.ts'
+import { inTable } from '../rules.ts'
+import type { CreateTransaction } from '../schema.ts'
+import { stagedTablesText } from '../transaction-json.ts'
+import { type Chunk, openChunk } from './chunk.ts'
+import { insertActive } from './queries.ts'
+import { receiveProposal } from './receive-staged.ts'
+import type { StageContext } from './stage-table.ts'
+import { insertStaged, listStagedTables, type StagedChange } from './table-queries.ts'
+
+/** What transactions are begun with. */
+export interface BeginContext extends StageContext {
+  /** For how long a transaction may stay active at most, and does if it says nothing else. */
+  transactionExpiresMsMax: number
+}
+
+/** Begins a transaction, with the tables that the request names staged. `text` is the body as it was sent. */
+export async function beginTransaction(
+  context: BeginContext,
+  { body, text }: { body: CreateTransaction; text: string },
+  { idempotent, answer }: Asked<TransactionRow>,
+): Promise<WriteOutcome> {
+  const { db, idempotencyRetentionMs: retentionMs } = context
+  refuseFields(body)
+  const expiresInMs = readExpiry(body, context)
+  const terms = { ...termsOf(body), expiresInMs }
+  const entries = readEntries(body.tables ?? [], { isWhole: false })
+  const texts = elementSources(memberSources(text).get('tables') ?? '[]')
+  const { changes, chunks } = await receiveEntries(context, terms.id, { entries, texts })
+  let isBegun = false
+  try {
+    return await applyOnce(db, {
+      request: idempotent,
+      retentionMs,
+      answer,
+      work: async (tx) => {
+        const row = await insertActive(tx, terms)
+        if (changes.length > 0) await insertStaged(tx, terms.id, changes)
+        isBegun = true
+        return { ...row, tables: stagedTablesText(await listStagedTables(tx, terms.id)) }
+      },
+    })
+  } catch (error) {
+    isBegun = false
+    throw error
+  } finally {
+    if (!isBegun) await abandonAll(chunks)
+  }
+}
+
+function readExpiry(
+  { expiresInMs }: CreateTransaction,
+  { transactionExpiresMsMax }: BeginContext,
+): number {
+  if (expiresInMs === undefined || expiresInMs <= transactionExpiresMsMax) {
+    return expiresInMs ?? transactionExpiresMsMax
+  }
+  const message = `must be at most ${transactionExpiresMsMax}`
+  throw invalidRequest('body', [{ pointer: '/expiresInMs', message }])
+}
+
+interface ReceivedEntries {
+  changes: StagedChange[]
+  chunks: Chunk[]
+}
+
+async function receiveEntries(
+  context: BeginContext,
+  transactionId: string,
+  { entries, texts }: { entries: readonly TableEntry[]; texts: readonly string[] },
+): Promise<ReceivedEntries> {
+  const received: ReceivedEntries = { changes: [], chunks: [] }
+  const ids = await findTableIds(
+    context.db,
+    entries.map(({ table }) => tableKey(table)),
+  )
+  try {
+    for (const [index, entry] of entries.entries()) {
+      const tableId = ids.get(tableKey(entry.table))
+      const asked = { transactionId, tableId, entry, text: texts[index] ?? '{}' }
+      await receiveEntry(context, asked, received).catch((error) => {
+        throw error instanceof Problem ? inTable(error, { table: entry.table, index }) : error
+      })
+    }
+    return received
+  } catch (error) {
+    await abandonAll(received.chunks)
+    throw error
+  }
+}
+
+/** An entry of a request; without `tableId` it names no table that there is. */
+interface EntryAsked {
+  transactionId: string
+  tableId: string | undefined
+  entry: TableEntry
+  text: string
+}
+
+async function receiveEntry(
+  context: BeginContext,
+  { transactionId, tableId, entry, text }: EntryAsked,
+  { changes, chunks }: ReceivedEntries,
+): Promise<void> {
+  if (entry.kind !== 'table') {
+    throw new Problem(
+      'not-implemented',
+      `Only a transaction that is one request can ${entry.kind} tables: send all of it with commit: true.`,
+      { facts: { field: entry.kind } },
+    )
+  }
+  if (tableId === undefined) throw await tableNotFound(context.db, tableKey(entry.table))
+  if (changes.some((other) => other.tableId === tableId)) throw repeatedTable()
+  const chunk = openChunk(context, { transactionId, tableId })
+  chunks.push(chunk)
+  changes.push({ tableId, ...(await receiveProposal(entry.proposed, text, chunk)) })
+}
+
+async function abandonAll(chunks: readonly Chunk[]): Promise<void> {
+  await Promise.all(chunks.map((chunk) => chunk.abandon()))
+}

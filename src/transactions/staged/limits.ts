@@ -1,0 +1,45 @@
+import {
+  type CountedTable,
+  findViolations,
+  type TransactionLimits,
+  type TransactionViolation,
+} from '../rules.ts'
+import type { LockedTransaction } from './queries.ts'
+import type { StagedTableRow } from './table-queries.ts'
+
+/** The limits of staged transactions. */
+export interface StagedLimits extends TransactionLimits {
+  /** Actions on one table at most. */
+  actionsMax: number
+  /** Beyond this age a transaction is not committed. */
+  transactionAgeMsMax: number
+}
+
+/** All that is wrong with a staged transaction, as far as counts and its age tell. */
+export function findStagedViolations(
+  { createdAt, ageMs }: Pick<LockedTransaction, 'createdAt' | 'ageMs'>,
+  tables: readonly StagedTableRow[],
+  limits: StagedLimits,
+): TransactionViolation[] {
+  const { transactionAgeMsMax } = limits
+  const counted = countStaged(tables, limits)
+  const violations = findViolations(counted, limits)
+  if (tables.length === 0) violations.push({ type: 'EmptyActionList' })
+  if (ageMs > transactionAgeMsMax) {
+    const maxAgeSeconds = transactionAgeMsMax / 1000
+    violations.push({ type: 'TransactionTooOld', createdAt, maxAgeSeconds })
+  }
+  return violations
+}
+
+/** The shares of staged tables in their transaction; tables that were only read have none. */
+export function countStaged(
+  tables: readonly StagedTableRow[],
+  { actionsMax }: Pick<StagedLimits, 'actionsMax'>,
+): CountedTable[] {
+  return tables.flatMap(({ tableId, fields, numActions }) => {
+    if (fields === null) return []
+    const isEmpty = numActions === 0 && !Object.hasOwn(JSON.parse(fields), 'idempotency')
+    return { named: { tableId }, actionCount: numActions, maxActions: actionsMax, isEmpty }
+  })
+}

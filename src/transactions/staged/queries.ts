@@ -1,0 +1,122 @@
+import { sql } from 'kysely'
+import type { TransactionTerms } from '../../commits/unit.ts'
+import type { Db, Tx } from '../../database/connect.ts'
+import { presentState, type TransactionRow, transactionColumns } from '../queries.ts'
+
+/** The terms of a transaction that is begun, and for how long it may stay active. */
+export interface BegunTerms extends TransactionTerms {
+  expiresInMs: number
+}
+
+/** Begins a transaction. */
+export async function insertActive(tx: Tx, terms: BegunTerms): Promise<TransactionRow> {
+  const { id, isolationLevel, priority, label = null, expiresInMs } = terms
+  // Lists tell places by milliseconds.
+  const { rows } = await sql<TransactionRow>`
+    insert into transactions (id, state, isolation_level, priority, label, created_at, expires_at,
+      is_staged)
+    select ${id}::uuid, 'active', ${isolationLevel}, ${priority}, ${label}, now,
+      now + ${expiresInMs} * interval '1 ms', true
+    from (select date_trunc('milliseconds', clock_timestamp()) as now) clock
+    returning ${transactionColumns}, tables`.execute(tx)
+  return rows[0] as TransactionRow
+}
+
+/** A transaction as it was locked. */
+export interface LockedTransaction extends TransactionRow {
+  /** Whether an attempt to commit it was given up. */
+  wasCommitting: boolean
+  ageMs: number
+}
+
+/** Locks a transaction, and so orders all that is done with it. */
+export async function lockTransaction(tx: Tx, id: string): Promise<LockedTransaction | undefined> {
+  const { rows } = await sql<LockedTransaction>`
+    select ${transactionColumns}, tables,
+      state = 'committing' and ${presentState} <> 'committing' as "wasCommitting",
+      (extract(epoch from clock_timestamp() - created_at) * 1000)::bigint as "ageMs"
+    from transactions where id = ${id}::uuid
+    for update`.execute(tx)
+  return rows[0]
+}
+
+/** Makes a locked transaction active again, whose attempt to commit was given up. */
+export async function updateGivenUp(tx: Tx, id: string): Promise<void> {
+  await sql`
+    update transactions set state = 'active', claim = null, claimed_until = null
+    where id = ${id}::uuid`.execute(tx)
+}
+
+/** Who commits a transaction, and for how long it is taken to live. */
+export interface Claim {
+  id: string
+  claim: string
+  forMs: number
+}
+
+/** Lets one attempt commit a locked transaction. */
+export async function updateCommitting(tx: Tx, { id, claim, forMs }: Claim): Promise<void> {
+  await sql`
+    update transactions set state = 'committing', claim = ${claim}::uuid,
+      claimed_until = clock_timestamp() + ${forMs} * interval '1 ms'
+    where id = ${id}::uuid`.execute(tx)
+}
+
+/** Goes on with a claim. */
+export async function renewClaim(db: Db, { id, claim, forMs }: Claim): Promise<void> {
+  await sql`
+    update transactions set claimed_until = clock_timestamp() + ${forMs} * interval '1 ms'
+    where id = ${id}::uuid and state = 'committing' and claim = ${claim}::uuid`.execute(db)
+}
+
+/** Lets go of a claim that came to nothing. */
+export async function releaseClaim(db: Db, { id, claim }: Omit<Claim, 'forMs'>): Promise<void> {
+  await sql`
+    update transactions set state = 'active', claim = null, claimed_until = null
+    where id = ${id}::uuid and state = 'committing' and claim = ${claim}::uuid`.execute(db)
+}
+
+/** Locks the transactions that these claims stand for, and answers the claims that still stand. */
+export async function lockClaims(tx: Tx, claims: readonly ClaimedBy[]): Promise<Set<string>> {
+  if (claims.length === 0) return new Set()
+  const { rows } = await sql<{ claim: string }>`
+    select claim from transactions
+    where id = any(${claims.map(({ id }) => id)}::uuid[]) and state = 'committing'
+      and claim = any(${claims.map(({ claim }) => claim)}::uuid[])
+    order by id
+    for update`.execute(tx)
+  return new Set(rows.map(({ claim }) => claim))
+}
+
+type ClaimedBy = Pick<Claim, 'id' | 'claim'>
+
+/** Ends transactions that `lockClaims` has locked. */
+export async function updateCommitted(tx: Tx, rows: readonly TransactionRow[]): Promise<void> {
+  if (rows.length === 0) return
+  await sql`
+    update transactions t
+    set state = 'committed', ended_at = c.ended_at, tables = c.tables, claim = null,
+      claimed_until = null
+    from unnest(
+      ${rows.map(({ id }) => id)}::uuid[],
+      ${rows.map(({ endedAt }) => endedAt)}::timestamptz[],
+      ${rows.map(({ tables }) => tables)}::json[]) as c (id, ended_at, tables)
+    where t.id = c.id`.execute(tx)
+}
+
+/** Begins to roll a locked transaction back. */
+export async function updateRollingBack(tx: Tx, id: string): Promise<void> {
+  await sql`
+    update transactions set state = 'rolling-back', claim = null, claimed_until = null
+    where id = ${id}::uuid`.execute(tx)
+}
+
+/** Ends a transaction that is rolling back, if it still is; answers it as it is then. */
+export async function updateRolledBack(tx: Tx, id: string): Promise<TransactionRow | undefined> {
+  await sql`
+    update transactions set state = 'rolled-back', ended_at = clock_timestamp()
+    where id = ${id}::uuid and state = 'rolling-back'`.execute(tx)
+  const { rows } = await sql<TransactionRow>`
+    select ${transactionColumns}, tables from transactions where id = ${id}::uuid`.execute(tx)
+  return rows[0]
+}

@@ -1,0 +1,103 @@
+import { parseAction, toProposal } from '../../commits/proposal.ts'
+import type { CreateCommit } from '../../commits/schema.ts'
+import { type Intake, openIntake } from '../../commits/staged/intake.ts'
+import { createStage } from '../../commits/staged/stage.ts'
+import type { Part } from '../../commits/unit.ts'
+import type { Db, Pool } from '../../database/connect.ts'
+import { memberSources } from '../../delta/json.ts'
+import { parseJson } from '../../http/json-reading.ts'
+import { Problem } from '../../problems.ts'
+import { getTable } from '../../tables/get-table.ts'
+import { headOf } from '../../tables/queries.ts'
+import { inTable } from '../rules.ts'
+import { type BlockPlace, listBlocks, type StagedTableRow } from './table-queries.ts'
+
+/** What proposals are made of what was staged with. */
+export interface PartsContext {
+  db: Db
+  stagePool: Pool
+  actionsMax: number
+  /** Actions of one transaction that are held in memory. */
+  heldActionsMax: number
+}
+
+/**
+ * Makes a proposal of what is staged for each table. The files of those for which memory has no room are staged for the
+ * commit as if they had just arrived. A refusal names the table.
+ */
+export async function receiveParts(
+  context: PartsContext,
+  transactionId: string,
+  tables: readonly StagedTableRow[],
+): Promise<Part[]> {
+  const intakes: Intake[] = []
+  const parts: Part[] = []
+  let room = context.heldActionsMax
+  try {
+    for (const [place, row] of tables.entries()) {
+      const intake = openTableIntake(context, { table: row.tableId, room })
+      intakes.push(intake)
+      const proposal = await receiveTable(context.db, { transactionId, row }, intake).catch(
+        (error) => {
+          const at = { table: row.tableId, index: place }
+          throw error instanceof Problem ? inTable(error, at) : error
+        },
+      )
+      parts.push({ table: row.tableId, proposal, place })
+      if (proposal.staged === undefined) room -= proposal.actions.length
+    }
+    return parts
+  } catch (error) {
+    await Promise.all(intakes.map((intake) => intake.abandon()))
+    throw error
+  }
+}
+
+/** Drops what was staged for a commit that is not to be. */
+export async function abandonParts(parts: readonly Part[]): Promise<void> {
+  await Promise.allSettled(parts.map(({ proposal }) => proposal.staged?.stage.drop()))
+}
+
+/** An intake of actions on a table, of which memory has room for so many. */
+export function openTableIntake(
+  { db, stagePool, actionsMax }: Omit<PartsContext, 'heldActionsMax'>,
+  { table, room }: { table: string; room: number },
+): Intake {
+  return openIntake({
+    actionsMax,
+    heldActionsMax: Math.max(0, room),
+    readHead: async () => headOf(await getTable(db, table)),
+    createStage: () => createStage({ db, stagePool }),
+  })
+}
+
+async function receiveTable(
+  db: Db,
+  { transactionId, row }: { transactionId: string; row: StagedTableRow },
+  intake: Intake,
+) {
+  const { tableId, fields } = row
+  for await (const lines of stagedLines(db, { transactionId, tableId })) {
+    await intake.take(lines.map(parseAction))
+  }
+  const text = fields ?? '{}'
+  const values = parseJson(text) as Omit<CreateCommit, 'actions'>
+  return toProposal(values, { members: memberSources(text) }, await intake.finish())
+}
+
+const blocksMax = 16
+const firstPlace: BlockPlace = { firstIndex: 0, position: -1 }
+
+async function* stagedLines(
+  db: Db,
+  of: { transactionId: string; tableId: string },
+): AsyncGenerator<string[]> {
+  for (let after: BlockPlace | undefined = firstPlace; after !== undefined; ) {
+    const blocks: Awaited<ReturnType<typeof listBlocks>> = await listBlocks(db, of, {
+      after,
+      limit: blocksMax,
+    })
+    for (const { lines } of blocks) yield lines.split('\n')
+    after = blocks.length < blocksMax ? undefined : blocks.at(-1)
+  }
+}

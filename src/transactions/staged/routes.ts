@@ -1,0 +1,279 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
+import { ActionLines, CreateCommit, CreateCommitQuery } from '../../commits/schema.ts'
+import { idempotentRequest, jsonAnswer, problemAnswer, sendOutcome } from '../../http/answers.ts'
+import { bodyText } from '../../http/body.ts'
+import { LinesBody } from '../../http/lines.ts'
+import { IdempotencyHeaders, jsonResponse, refusals, writeResponse } from '../../http/schema.ts'
+import { faultFinder, refuseMisplaced } from '../../http/validation.ts'
+import { Problem, type ProblemCode } from '../../problems.ts'
+import type { Asked } from '../../tables/create-table.ts'
+import {
+  StageActions,
+  StagedTable,
+  StageTable,
+  Transaction,
+  TransactionParams,
+  TransactionTableParams,
+  TransactionValidation,
+} from '../schema.ts'
+import { stagedTableText, transactionText } from '../transaction-json.ts'
+import type { Chunk } from './chunk.ts'
+import { type CommitStagedContext, commitStaged } from './commit-staged.ts'
+import {
+  type Received,
+  receiveActionLines,
+  receiveActions,
+  receiveProposal,
+  receiveProposalLines,
+} from './receive-staged.ts'
+import { rollBack } from './roll-back.ts'
+import { stageTable, unstageTable } from './stage-table.ts'
+import type { StagedTableRow } from './table-queries.ts'
+import { validateTransaction } from './validate.ts'
+
+/** What the routes of staged transactions need. */
+export type StagedTransactionRoutesContext = CommitStagedContext
+
+const ofBodies: ProblemCode[] = ['invalid-json', 'body-too-large', 'unsupported-media-type']
+
+const ofKeys: ProblemCode[] = [
+  'transaction-not-found',
+  'transaction-not-active',
+  'invalid-idempotency-key',
+  'idempotency-in-progress',
+  'idempotency-key-reused',
+  ...ofBodies,
+]
+
+const ofStaging: ProblemCode[] = [
+  ...ofKeys,
+  'table-not-found',
+  'invalid-transaction',
+  'too-many-actions',
+  'not-implemented',
+]
+
+const isStaged = writeResponse('Durable, and to be committed with the transaction.', StagedTable)
+
+/** `/transactions/:id/…`: stage over several requests, then commit all of it or roll it back. */
+export const stagedTransactionRoutes: FastifyPluginAsyncTypebox<
+  StagedTransactionRoutesContext
+> = async (app, context) => {
+  app.put(
+    '/transactions/:id/tables/:tableId',
+    {
+      schema: {
+        operationId: 'stageTable',
+        tags: ['transactions'],
+        summary: 'Stage what is proposed to a table, in place of what is staged',
+        description:
+          'As `application/x-ndjson` the body is the actions, one a line as in a log file; the other fields are query parameters, or stand in a first line `{"proposal": {…}}`. The tables’ rules are asked at the commit.',
+        headers: IdempotencyHeaders,
+        params: TransactionTableParams,
+        querystring: CreateCommitQuery,
+        body: {
+          content: {
+            'application/json': { schema: StageTable },
+            'application/x-ndjson': { schema: ActionLines },
+          },
+        },
+        response: { 200: isStaged, ...refusals(...ofStaging) },
+      },
+    },
+    async (request, reply) => {
+      const { id, tableId: table } = request.params
+      const outcome = await stageTable(
+        context,
+        { id, table },
+        {
+          isReplacement: true,
+          receive: (chunk) => readProposal(request, chunk),
+          asked: () => askedForTable(request),
+        },
+      )
+      return sendOutcome(reply, outcome)
+    },
+  )
+
+  app.post(
+    '/transactions/:id/tables/:tableId/actions',
+    {
+      schema: {
+        operationId: 'stageActions',
+        tags: ['transactions'],
+        summary: 'Stage more actions for a table',
+        description:
+          'Behind those that are staged already, any number of times. A fault names the line, and nothing of the request is staged.',
+        headers: IdempotencyHeaders,
+        params: TransactionTableParams,
+        body: {
+          content: {
+            'application/json': { schema: StageActions },
+            'application/x-ndjson': { schema: ActionLines },
+          },
+        },
+        response: { 200: isStaged, ...refusals(...ofStaging) },
+      },
+    },
+    async (request, reply) => {
+      const { id, tableId: table } = request.params
+      const outcome = await stageTable(
+        context,
+        { id, table },
+        {
+          isReplacement: false,
+          receive: (chunk) => readActions(request, chunk),
+          asked: () => askedForTable(request),
+        },
+      )
+      return sendOutcome(reply, outcome)
+    },
+  )
+
+  app.delete(
+    '/transactions/:id/tables/:tableId',
+    {
+      schema: {
+        operationId: 'unstageTable',
+        tags: ['transactions'],
+        summary: 'Forget what is staged for a table',
+        description: 'What was read of it through the transaction still counts as read.',
+        headers: IdempotencyHeaders,
+        params: TransactionTableParams,
+        response: {
+          200: writeResponse('Nothing is staged for the table.', StagedTable),
+          ...refusals(...ofKeys, 'table-not-found', 'table-not-staged'),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { id, tableId: table } = request.params
+      return sendOutcome(reply, await unstageTable(context, { id, table }, askedForTable(request)))
+    },
+  )
+
+  app.post(
+    '/transactions/:id/validate',
+    {
+      schema: {
+        operationId: 'validateTransaction',
+        tags: ['transactions'],
+        summary: 'Tell all that stands against a commit',
+        description:
+          'The same is asked at the commit, and conflicts with what others have committed besides. Nothing is written.',
+        params: TransactionParams,
+        response: {
+          200: jsonResponse('What was found.', TransactionValidation),
+          ...refusals(
+            'transaction-not-found',
+            'transaction-not-active',
+            'too-many-actions',
+            ...ofBodies,
+          ),
+        },
+      },
+    },
+    async (request, reply) => {
+      const violations = await validateTransaction(context, request.params.id)
+      const text = JSON.stringify({ valid: violations.length === 0, violations })
+      return sendOutcome(reply, { answer: jsonAnswer(200, text), replayed: false })
+    },
+  )
+
+  app.post(
+    '/transactions/:id/commit',
+    {
+      schema: {
+        operationId: 'commitTransaction',
+        tags: ['transactions'],
+        summary: 'Commit all that is staged, or nothing',
+        description:
+          'Committed again, the answer is the same. After a refusal, which names the table, the transaction is active as before: stage something else, repeat, or roll it back.',
+        headers: IdempotencyHeaders,
+        params: TransactionParams,
+        response: {
+          200: writeResponse('Committed.', Transaction),
+          ...refusals(
+            ...ofKeys,
+            'version-not-found',
+            'protocol-changed',
+            'metadata-changed',
+            'domain-metadata-conflict',
+            'concurrent-transaction',
+            'concurrent-append',
+            'concurrent-delete-read',
+            'concurrent-delete-delete',
+            'read-too-old',
+            'table-not-found',
+            'table-dropped',
+            'version-conflict',
+            'too-many-actions',
+            'invalid-actions',
+            'invalid-transaction',
+          ),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params
+      return sendOutcome(reply, await commitStaged(context, id, askedForTransaction(request)))
+    },
+  )
+
+  app.post(
+    '/transactions/:id/rollback',
+    {
+      schema: {
+        operationId: 'rollBackTransaction',
+        tags: ['transactions'],
+        summary: 'Forget all that is staged, and end the transaction',
+        description: 'Nothing of it ever takes effect. What is over cannot be rolled back.',
+        headers: IdempotencyHeaders,
+        params: TransactionParams,
+        response: { 200: writeResponse('Rolled back.', Transaction), ...refusals(...ofKeys) },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params
+      return sendOutcome(reply, await rollBack(context, id, askedForTransaction(request)))
+    },
+  )
+}
+
+function askedForTransaction(request: FastifyRequest) {
+  return askedFor(request, transactionText)
+}
+
+function askedForTable(request: FastifyRequest): Asked<StagedTableRow> {
+  return askedFor(request, stagedTableText)
+}
+
+function askedFor<Result>(
+  request: FastifyRequest,
+  textOf: (result: Result) => string,
+): Asked<Result> {
+  return {
+    idempotent: idempotentRequest(request),
+    answer: (result) =>
+      result instanceof Problem ? problemAnswer(result, request) : jsonAnswer(200, textOf(result)),
+  }
+}
+
+function readProposal(request: FastifyRequest, chunk: Chunk): Promise<Received> {
+  const body = request.body as StageTable | LinesBody
+  const query = request.query as CreateCommitQuery
+  if (body instanceof LinesBody) {
+    const findFaults = faultFinder(request, CreateCommit)
+    return receiveProposalLines(body, { query, findFaults }, chunk)
+  }
+  refuseMisplaced(query)
+  return receiveProposal(body, bodyText(request), chunk)
+}
+
+function readActions(request: FastifyRequest, chunk: Chunk): Promise<Received> {
+  const body = request.body as unknown[] | LinesBody
+  return body instanceof LinesBody
+    ? receiveActionLines(body, { findFaults: faultFinder(request, CreateCommit) }, chunk)
+    : receiveActions(body, bodyText(request), chunk)
+}
