@@ -32,6 +32,15 @@ const requests = operations.flatMap(({ path, method, operation }) => {
  */
 const byGivenId = ['undropTable', 'getMaintenanceOperation', 'getTransaction', 'importTable']
 
+/** What is asked of a transaction that is begun for it, with something staged. */
+const ofTransaction = (path: string) => /^\/transactions\/[^/]+\//.test(path)
+
+async function beginTransaction(server: TestServer): Promise<string> {
+  const { example } = requests.find(({ operation }) => operation.operationId === 'stageTable') ?? {}
+  const tables = [{ table: 'sales.orders', ...(example as object) }]
+  return (await server.post('/transactions', { tables })).body.id
+}
+
 const order = ['createTable', 'createCommit', '', 'dropTable', 'undropTable']
 const placeOf = ({ operation }: (typeof requests)[number]) =>
   order.indexOf(order.includes(operation.operationId) ? operation.operationId : '')
@@ -57,7 +66,10 @@ t.test('the examples succeed word for word, one after the other', async (t) => {
   const server = await startTestServer(t)
   const asked = requests.filter(({ operation }) => !byGivenId.includes(operation.operationId))
   for (const request of asked.toSorted((a, b) => placeOf(a) - placeOf(b))) {
-    const answer = await send(server, request)
+    const { path } = request
+    const begun = ofTransaction(path) ? await beginTransaction(server) : undefined
+    const own = begun === undefined ? path : path.replace(/(?<=^\/transactions\/)[^/]+/, begun)
+    const answer = await send(server, { ...request, path: own })
     t.match(
       String(answer.status),
       /^20/,

@@ -11,6 +11,7 @@ import type { Tools } from './tools.ts'
 const settings = fileURLToPath(new URL('schemathesis/', import.meta.url))
 const tables = 20
 const keys = 1000
+const begunTransactions = 200
 const outputBytesMax = 64 * 1024 * 1024
 
 /** Drives every operation of the document that a server serves; answers the report, throws with it on a fault. */
@@ -26,6 +27,7 @@ export async function runSchemathesis({ python }: Tools): Promise<string> {
         join(folder, 'transactions.txt'),
         await makeTransactions(server.address, ids),
       )
+      await writeWords(join(folder, 'begun.txt'), await beginTransactions(server.address, ids))
       const words = Array.from({ length: keys }, (_, number) => `key-${number}`)
       await writeWords(join(folder, 'keys.txt'), words)
       return await drive(join(dirname(python), 'schemathesis'), server.address, folder)
@@ -84,4 +86,20 @@ async function makeTransactions(address: string, ids: readonly string[]): Promis
     made.push(body.id)
   }
   return made
+}
+
+/** Transactions to be gone on with, each with something staged for one of the tables. */
+async function beginTransactions(address: string, ids: readonly string[]): Promise<string[]> {
+  const client = connect(address, 'schemathesis')
+  const begun: string[] = []
+  for (let number = 0; number < begunTransactions; number += 1) {
+    const actions = [{ txn: { appId: `begun-${number}`, version: 1 } }]
+    const transaction = { tables: [{ table: ids[number % ids.length], actions }] }
+    const { body } = expectStatus(
+      await client.post<{ id: string }>('/transactions', transaction),
+      201,
+    )
+    begun.push(body.id)
+  }
+  return begun
 }

@@ -4,7 +4,7 @@ import t from 'tap'
 import { beginning, writeForeignLog } from '../delta-log/foreign-log.ts'
 import { startTestServer } from '../support/server.ts'
 import { type Critic, createCritic } from './fuzz/complaints.ts'
-import { type ApiDocument, type Operation, operationsOf } from './fuzz/document.ts'
+import { type ApiDocument, idNameOf, type Operation, operationsOf } from './fuzz/document.ts'
 import { requestsOf } from './fuzz/requests.ts'
 import { type Seen, startSeeing } from './fuzz/seen.ts'
 import { createSender } from './fuzz/sender.ts'
@@ -14,6 +14,10 @@ const numRuns = Number(process.env['FUZZ_RUNS'] ?? 60)
 const seed = Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 31)
 /** Tables that others have written, to be imported. */
 const foreignTables = 20
+/** What ends what was begun, while its tables are there. */
+const endings = ['unstageTable', 'commitTransaction', 'rollBackTransaction']
+/** Transactions to be gone on with. */
+const begunTransactions = 20
 
 t.setTimeout(60_000 + numRuns * 500)
 
@@ -24,8 +28,9 @@ const operations = operationsOf(document).sort((a, b) => rank(a) - rank(b))
 const send = createSender(t, server.address)
 const seen = await lookAround()
 
-function rank({ method }: Operation): number {
-  return ['POST', 'PUT', 'GET', 'DELETE'].indexOf(method)
+function rank({ method, operationId }: Operation): number {
+  const ranks = ['POST', 'PUT', 'GET', ...endings, 'DELETE']
+  return ranks.indexOf(endings.includes(operationId) ? operationId : method)
 }
 
 /** Tables, commits and cursors for requests to speak of, made from the examples of the document. */
@@ -39,6 +44,10 @@ async function lookAround(): Promise<Seen> {
   const lists = ['/tables', `/tables/${id}/commits`, `/tables/${id}/files`]
   for (const address of [...lists.map((list) => `${list}?limit=1`), `/tables/${id}`]) {
     known.takeIn((await server.get(address)).body)
+  }
+  for (let number = 0; number < begunTransactions; number += 1) {
+    const tables = [{ table: id, ...exampleOf('stageTable') }]
+    known.takeIn((await server.post('/transactions', { tables })).body, 'transactionId')
   }
   for (let number = 0; number < foreignTables; number += 1) {
     const location = join(server.dataDir, 'tables', `foreign-${number}`)
@@ -61,7 +70,7 @@ async function fuzz(
   const result = await fc.check(
     fc.asyncProperty(requestsOf({ document, seen }, operation), async (made) => {
       const answer = await send(made)
-      seen.takeIn(answer.body)
+      seen.takeIn(answer.body, idNameOf(operation))
       const complaints = criticise(operation, answer)
       if (complaints.length === 0) return
       const body = made.body?.toString('utf8').slice(0, 2000)

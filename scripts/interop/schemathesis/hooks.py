@@ -68,6 +68,12 @@ def field(number, data_type, nullable):
     return {"name": name, "type": data_type, "nullable": nullable, "metadata": {}}
 
 
+takes_lines = {
+    "POST /tables/{id}/commits",
+    "PUT /transactions/{id}/tables/{tableId}",
+    "POST /transactions/{id}/tables/{tableId}/actions",
+}
+
 columns = st.tuples(st.sampled_from(TYPES), flags)
 schemas = st.lists(columns, min_size=1, max_size=5).map(
     lambda all: {
@@ -84,8 +90,10 @@ def flatmap_body(ctx, body):
     All else stays as it was made, for what is wrong in it is there to be refused.
     """
     label = ctx.operation.label
-    if label == "POST /tables/{id}/commits" and isinstance(body, str):
+    if label in takes_lines and isinstance(body, str):
         return lines
+    if label == "POST /transactions/{id}/tables/{tableId}/actions":
+        return st.lists(actions, min_size=1, max_size=5) | st.just(body)
     if label == "POST /snapshots" and isinstance(body, dict):
         return views | st.just(body)
     if label == "POST /tables" and isinstance(body, dict):

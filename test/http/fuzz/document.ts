@@ -49,6 +49,11 @@ export interface ApiDocument {
   components: { schemas: Record<string, Schema> }
 }
 
+/** What the `id` is of that an operation speaks of, as other answers name it. */
+export function idNameOf({ path }: Pick<Operation, 'path'>): string {
+  return path.startsWith('/transactions') ? 'transactionId' : 'id'
+}
+
 /** Every operation of the document. */
 export function operationsOf({ paths }: ApiDocument): Operation[] {
   return Object.entries(paths).flatMap(([path, methods]) =>

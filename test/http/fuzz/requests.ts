@@ -1,6 +1,6 @@
 import fc, { type Arbitrary } from 'fast-check'
 import { type Body, carefulBodies, wildBodies } from './bodies.ts'
-import type { Operation, Parameter } from './document.ts'
+import { idNameOf, type Operation, type Parameter } from './document.ts'
 import { junk, type Source, valuesFor } from './values.ts'
 
 /** A request, ready to be sent as it is. */
@@ -13,13 +13,14 @@ export interface FuzzRequest {
 
 /** Requests of an operation: careful ones, which get deep, and wild ones, with one thing wrong or more. */
 export function requestsOf(source: Source, operation: Operation): Arbitrary<FuzzRequest> {
+  const inManner = (manner: Manner) => ({ ...manner, idName: idNameOf(operation) })
   const careful = fc.tuple(
-    fc.tuple(...operation.parameters.map((one) => parameterValues(source, one, sparing))),
+    fc.tuple(...operation.parameters.map((one) => parameterValues(source, one, inManner(sparing)))),
     fc.constant(''),
     carefulBodies(source, operation),
   )
   const wild = fc.tuple(
-    fc.tuple(...operation.parameters.map((one) => parameterValues(source, one, lavish))),
+    fc.tuple(...operation.parameters.map((one) => parameterValues(source, one, inManner(lavish)))),
     fc.oneof(fc.constant(''), strayParameters),
     wildBodies(source, operation),
   )
@@ -47,8 +48,13 @@ interface Value {
   value: string | undefined
 }
 
-function parameterValues(source: Source, parameter: Parameter, manner: Manner): Arbitrary<Value> {
-  const { name, schema, required = false } = parameter
+function parameterValues(
+  source: Source,
+  parameter: Parameter,
+  manner: Manner & { idName: string },
+): Arbitrary<Value> {
+  const { schema, required = false } = parameter
+  const name = parameter.name === 'id' ? manner.idName : parameter.name
   const texts = fc
     .oneof(
       { arbitrary: valuesFor(source, schema, { name }), weight: 3 },

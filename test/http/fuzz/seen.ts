@@ -1,7 +1,7 @@
 /** What a server has answered so far, so that requests can speak of what is there. */
 export interface Seen {
-  /** Takes in all members of an answer, by their names. */
-  takeIn: (value: unknown) => void
+  /** Takes in all members of an answer, by their names; its `id` under another, if that is given. */
+  takeIn: (value: unknown, idName?: string) => void
   /**
    * Values of the members of this name; where there are none, of those whose names end like it: `cursor` finds those
    * of `nextCursor`, and `id` is not drowned in those of `operationId`.
@@ -22,11 +22,11 @@ export function startSeeing(): Seen {
     byName.set(name, values)
   }
 
-  function takeIn(value: unknown): void {
+  function takeIn(value: unknown, idName = 'id'): void {
     if (typeof value !== 'object' || value === null) return
     for (const [name, inner] of Object.entries(value)) {
-      if (typeof inner === 'object') takeIn(inner)
-      else if (!Array.isArray(value)) note(name.toLowerCase(), inner)
+      if (typeof inner === 'object') takeIn(inner, idName)
+      else if (!Array.isArray(value)) note((name === 'id' ? idName : name).toLowerCase(), inner)
     }
   }
 
