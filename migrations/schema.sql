@@ -59,6 +59,8 @@ create table commits (
   constraint commits_commit_info_position_check CHECK (((commit_info IS NULL) = (commit_info_position IS NULL)))
 );
 CREATE UNIQUE INDEX commits_in_commit_timestamp_key ON public.commits USING btree (table_id, in_commit_timestamp);
+CREATE INDEX commits_shared_idx ON public.commits USING btree (table_id, version) WHERE (transaction_id IS NOT NULL);
+CREATE INDEX commits_transaction_idx ON public.commits USING btree (transaction_id, table_id, version) WHERE (transaction_id IS NOT NULL);
 comment on column commits.xid is 'The PostgreSQL transaction, so that a pg_snapshot can name a view over many tables.';
 comment on column commits.num_files is 'Live files of this version; so are the three columns after it, which makes any version as cheap to tell about as the newest.';
 comment on column commits.commit_info is 'The commitInfo action; null where another writer gave none.';

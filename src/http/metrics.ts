@@ -32,6 +32,7 @@ interface MirrorNumbers {
   lagMs: number
   restingStores: readonly string[]
   published: number
+  ahead: number
   /** Attempts that came to nothing, by kind. */
   failures: Numbers
 }
@@ -142,6 +143,15 @@ function registerCounters(registry: Registry, mirror: Gauges['mirror']): void {
     collect() {
       this.reset()
       this.inc(mirror().published)
+    },
+  })
+  new Counter({
+    name: 'deltaworks_mirror_versions_ahead_total',
+    help: 'Versions that this server has published before those of other tables of their transaction, which could not be.',
+    registers,
+    collect() {
+      this.reset()
+      this.inc(mirror().ahead)
     },
   })
   new Counter({

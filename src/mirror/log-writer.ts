@@ -1,6 +1,7 @@
 import type { LogLine } from '../commits/log-lines.ts'
 import { commitFileName } from '../delta/log-files.ts'
 import type { Folder, PendingFile } from '../storage/storage.ts'
+import type { Turns } from './meetings.ts'
 
 /** Thrown when the log holds a version with other bytes than ours. */
 export class ForkError extends Error {
@@ -14,7 +15,7 @@ export class ForkError extends Error {
 export interface LogWriter extends AsyncDisposable {
   /** Takes the next lines. Throws when a file cannot be written, or `ForkError`. */
   write: (lines: readonly LogLine[]) => Promise<void>
-  /** Whether its time is over, so that it takes no more lines. */
+  /** Whether its time is over, or another table is not where it should be, so that it takes no more lines. */
   isStopped: () => boolean
   /** Publishes what was written: no more lines will come. */
   finish: () => Promise<void>
@@ -38,14 +39,18 @@ export interface LogWriterLimits {
   ms: number
 }
 
-/** The times of versions, in milliseconds since 1970. */
-export type FindTimes = (versions: readonly number[]) => Promise<ReadonlyMap<number, number>>
+/** What a log writer asks of others. */
+export interface LogWriterContext {
+  /** The times of versions that do not tell theirs, in milliseconds since 1970. */
+  findTimes: (versions: readonly number[]) => Promise<ReadonlyMap<number, number>>
+  turns: Turns
+}
 
-/** Begins to write the next files of a log. `findTimes` is asked about versions that do not tell theirs. */
+/** Begins to write the next files of a log, which appear in their turn. */
 export function openLogWriter(
   folder: Folder,
   limits: LogWriterLimits,
-  findTimes: FindTimes,
+  { findTimes, turns }: LogWriterContext,
 ): LogWriter {
   const written: WrittenFile[] = []
   const deadline = performance.now() + limits.ms
@@ -59,10 +64,11 @@ export function openLogWriter(
       await allDone(written.map(({ file, time }) => file.seal(time)))
       // No reader may see a version before the one that precedes it.
       for (const { version, file } of written) {
+        isStopped ||= !(await turns.before(version))
         if (isStopped) break
         if ((await file.putIfAbsent()) === 'other') throw forkOf(version)
         published = version
-        isStopped = performance.now() > deadline
+        isStopped = !(await turns.after(version)) || performance.now() > deadline
       }
     } finally {
       await discardWritten()

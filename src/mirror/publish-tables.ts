@@ -1,76 +1,50 @@
-import { beforeVersion, type LogLine, listLogLines, listLogs } from '../commits/log-lines.ts'
+import { beforeVersion, type LogLine, listLogLines } from '../commits/log-lines.ts'
 import type { Db, Tx } from '../database/connect.ts'
 import { inTransaction } from '../database/transaction.ts'
 import { deltaLogOf, parseLogFileName } from '../delta/log-files.ts'
-import type { Storage } from '../storage/storage.ts'
 import { describeFork } from './describe-fork.ts'
-import { ForkError, type LogWriterLimits, openLogWriter } from './log-writer.ts'
-import {
-  findCommitTimes,
-  type LockedMirror,
-  lockMirrors,
-  type MirrorFailure,
-  recordFailures,
-  recordPublished,
-} from './queries.ts'
+import { ForkError, openLogWriter } from './log-writer.ts'
+import { Meetings, type Turns } from './meetings.ts'
+import { findCommitTimes, type MirrorFailure, recordFailures, recordPublished } from './queries.ts'
 import { type FailureKind, type Fork, failureKind, nextAttempt, storeOf } from './rules.ts'
+import { type PublishJob, type Share, shareOut } from './share-out.ts'
 
 /**
  * What came of an attempt to publish a table. With `more` there are further versions; when none was published
- * then, the next is too large to be published together with other tables.
+ * then, the next is too large to be published together with other tables. With `awaits` the next version appears together
+ * with those of other tables, all of which are named; when nothing came before it, the table is `held`.
  */
 export type Published =
   | { kind: 'idle' }
-  | { kind: 'published'; store: string; versions: number; more: boolean }
+  | { kind: 'held'; store: string; awaits: readonly string[] }
+  | {
+      kind: 'published'
+      store: string
+      versions: number
+      /** How many of these went ahead of other tables of their transaction. */
+      ahead: number
+      more: boolean
+      awaits?: readonly string[] | undefined
+    }
   | { kind: 'forked' | 'failed'; store: string; failure: FailureKind; error: string }
-
-/**
- * What tables that are published together have at most: versions, lines at once, files open at once, and characters
- * in these. The time, in milliseconds, is well below that after which PostgreSQL ends a transaction that does nothing:
- * what a slow store has taken by then is recorded.
- */
-const roundMax = { versions: 500, lines: 8000, files: 256, chars: 32 * 1024 * 1024, ms: 10_000 }
-
-/** Tables to publish, and where to. */
-export interface PublishJob {
-  tableIds: readonly string[]
-  storage: Storage
-  /** Whether to look for what publishers left that were stopped halfway. Reads the whole folder. */
-  sweep: boolean
-}
-
-/** A table's share in a round. */
-interface Share {
-  job: PublishJob
-  mirror: LockedMirror
-  /** The first lines that wait. */
-  lines: readonly LogLine[]
-  to: number
-  linesMax: number
-  limits: LogWriterLimits
-  /** A table by itself is published whatever the size of its versions. */
-  isOnly: boolean
-}
 
 /** How far a table came. */
 interface Progress {
   published: number
+  /** Whether the next version has more lines than a table may have in a round with others. */
+  isLarge?: boolean
   failure?: Error | undefined
   fork?: Fork | undefined
 }
 
 /**
- * Publishes the next versions of tables to their `_delta_log`, each in order, and records all in one transaction. A
- * file is there before it is recorded as published; after a crash in between it is met again and found to be the
- * same. What fails at one table is no other's. Answers what came of each.
+ * Publishes the next versions of tables to their `_delta_log`, each in order and transactions over several tables
+ * together, and records all in one transaction. A file is there before it is recorded as published; after a crash in
+ * between it is met again and found to be the same. What fails at one table is no other's. Answers what came of each.
  */
 export function publishTables(db: Db, job: PublishJob): Promise<Map<string, Published>> {
   return inTransaction(db, async (tx) => {
-    const mirrors = await lockMirrors(tx, job.tableIds)
-    const shares = await shareOut(tx, job, mirrors)
-    const ends = await Promise.all(
-      shares.map(async (share) => ({ ...share, ...(await publishVersions(tx, share)) })),
-    )
+    const ends = await publishShares(tx, await shareOut(tx, job))
     const advanced = ends.filter(({ mirror, published }) => published > mirror.publishedVersion)
     await recordPublished(
       tx,
@@ -83,35 +57,28 @@ export function publishTables(db: Db, job: PublishJob): Promise<Map<string, Publ
   })
 }
 
-/** Reads the first lines of all tables in one statement. */
-async function shareOut(
-  tx: Tx,
-  job: PublishJob,
-  mirrors: readonly LockedMirror[],
-): Promise<Share[]> {
-  if (mirrors.length === 0) return []
-  const part = (max: number) => Math.ceil(max / mirrors.length)
-  const ranges = mirrors.map(({ tableId, version, publishedVersion }) => ({
-    tableId,
-    after: beforeVersion(publishedVersion + 1),
-    to: Math.min(version, publishedVersion + part(roundMax.versions)),
-  }))
-  const linesMax = part(roundMax.lines)
-  const logs = await listLogs(tx, ranges, linesMax)
-  return mirrors.map((mirror, index) => ({
-    job,
-    mirror,
-    lines: logs.get(mirror.tableId) ?? [],
-    to: ranges[index]?.to ?? mirror.version,
-    linesMax,
-    limits: { files: part(roundMax.files), chars: part(roundMax.chars), ms: roundMax.ms },
-    isOnly: mirrors.length === 1,
-  }))
+/** Publishes side by side. Throws once all have come to an end: until then the locks are needed. */
+async function publishShares(tx: Tx, shares: readonly Share[]): Promise<(Share & Progress)[]> {
+  const meetings = new Meetings(new Map(shares.map((one) => [one.mirror.tableId, one.course])))
+  const ends = await Promise.allSettled(
+    shares.map(async (share) => {
+      const turns = meetings.turns(share.mirror.tableId)
+      try {
+        return { ...share, ...(await publishVersions(tx, share, turns)) }
+      } finally {
+        turns.end()
+      }
+    }),
+  )
+  return ends.map((end) => {
+    if (end.status === 'rejected') throw end.reason
+    return end.value
+  })
 }
 
 /** Writes files until all are there or one fails, and tells how far it came. Errors of the database are thrown. */
-async function publishVersions(tx: Tx, share: Share): Promise<Progress> {
-  const { job, mirror, to, linesMax, limits } = share
+async function publishVersions(tx: Tx, share: Share, turns: Turns): Promise<Progress> {
+  const { job, mirror, course, linesMax, limits } = share
   const { tableId, publishedVersion } = mirror
   const folder = await attempt(async () => {
     const log = await job.storage.open(deltaLogOf(mirror.location))
@@ -119,21 +86,24 @@ async function publishVersions(tx: Tx, share: Share): Promise<Progress> {
     return log
   })
   if (folder instanceof Error) return { published: publishedVersion, failure: folder }
-  await using writer = openLogWriter(folder, limits, (versions) =>
-    findCommitTimes(tx, tableId, versions),
-  )
-  let lines = share.isOnly ? share.lines : wholeVersions(share)
+  await using writer = openLogWriter(folder, limits, {
+    findTimes: (versions) => findCommitTimes(tx, tableId, versions),
+    turns,
+  })
+  let lines = share.isWhole ? share.lines : wholeVersions(share)
+  const isLarge = lines.length === 0 && share.lines.length > 0
   let failure = await attemptVoid(() => writer.write(lines))
   while (lines.length === linesMax && failure === undefined && !writer.isStopped()) {
     const after = lines.at(-1) ?? beforeVersion(publishedVersion + 1)
-    lines = await listLogLines(tx, { tableId, after, to }, linesMax)
+    lines = await listLogLines(tx, { tableId, after, to: course.to }, linesMax)
     failure = await attemptVoid(() => writer.write(lines))
   }
   failure ??= await attemptVoid(writer.finish)
+  turns.end()
   const synced = await attempt(writer.sync)
   if (synced instanceof Error) return { published: publishedVersion, failure: synced }
   const published = synced ?? publishedVersion
-  if (!(failure instanceof ForkError)) return { published, failure }
+  if (!(failure instanceof ForkError)) return { published, failure, isLarge }
   const place = { tableId, version: published + 1, headVersion: mirror.version }
   return { published, failure, fork: await describeFork(tx, folder, place) }
 }
@@ -145,15 +115,21 @@ function wholeVersions({ lines, linesMax }: Share): readonly LogLine[] {
   return lines.filter(({ version }) => version !== last)
 }
 
-function toResult({ mirror, published, failure }: Share & Progress): Published {
+function toResult({ mirror, course, published, failure, isLarge }: Share & Progress): Published {
   const store = storeOf(mirror.location)
-  if (failure === undefined) {
-    const versions = published - mirror.publishedVersion
-    return { kind: 'published', store, versions, more: published < mirror.version }
+  if (failure !== undefined) {
+    const kind = kindOf(failure)
+    const error = failure.message
+    return { kind: kind === 'forked' ? 'forked' : 'failed', store, failure: kind, error }
   }
-  const kind = kindOf(failure)
-  const error = failure.message
-  return { kind: kind === 'forked' ? 'forked' : 'failed', store, failure: kind, error }
+  const others = course.shared.get(published + 1)?.others ?? []
+  const awaits = others.length > 0 ? [mirror.tableId, ...others] : undefined
+  const versions = published - mirror.publishedVersion
+  if (versions === 0 && awaits !== undefined && !isLarge) return { kind: 'held', store, awaits }
+  const ahead = [...course.shared].filter(
+    ([version, { isAhead }]) => isAhead && version <= published,
+  ).length
+  return { kind: 'published', store, versions, ahead, more: published < mirror.version, awaits }
 }
 
 function toFailure({ mirror, published, failure, fork }: Share & Progress): MirrorFailure[] {

@@ -26,6 +26,8 @@ export interface MirrorStatus extends Pick<Backlog, 'pending' | 'lagMs'> {
   restingStores: readonly string[]
   /** Versions that this server has published. */
   published: number
+  /** How many of these went ahead of other tables of their transaction, which were not being published. */
+  ahead: number
   /** Attempts of this server that came to nothing. */
   failures: Readonly<Record<FailureKind, number>>
 }
@@ -48,7 +50,7 @@ export function startPublisher(options: PublisherOptions): Publisher {
   const rounds = new Rounds()
   const stores = new Stores(log)
   const underWay = new Set<Promise<void>>()
-  let { states, pending, lagMs, published } = noPublisher.status()
+  let { states, pending, lagMs, published, ahead } = noPublisher.status()
   const failures = zeroes(failureKinds)
   let stopped = false
 
@@ -73,9 +75,10 @@ export function startPublisher(options: PublisherOptions): Publisher {
     rounds.end(round, results)
   }
 
-  async function publish({ tableIds, isUnsound }: Round) {
+  async function publish({ tableIds, isUnsound: sweep, isWhole }: Round) {
+    const restingStores = stores.resting()
     try {
-      const results = await publishTables(db, { tableIds, storage, sweep: isUnsound })
+      const results = await publishTables(db, { tableIds, storage, sweep, isWhole, restingStores })
       for (const [tableId, result] of results) count(tableId, result)
       return results
     } catch (err) {
@@ -85,8 +88,11 @@ export function startPublisher(options: PublisherOptions): Publisher {
   }
 
   function count(tableId: string, result: Published): void {
-    if (result.kind === 'published') published += result.versions
-    if (result.kind === 'published' || result.kind === 'idle') return
+    if (result.kind === 'published') {
+      published += result.versions
+      ahead += result.ahead
+    }
+    if (!('failure' in result)) return
     failures[result.failure] += 1
     log.warn({ tableId, ...result }, 'a table could not be published')
   }
@@ -130,6 +136,7 @@ export function startPublisher(options: PublisherOptions): Publisher {
       lagMs,
       restingStores: stores.resting(),
       published,
+      ahead,
       failures,
     }),
     async stop() {
@@ -150,6 +157,7 @@ export const noPublisher: Publisher = {
     lagMs: 0,
     restingStores: [],
     published: 0,
+    ahead: 0,
     failures: zeroes(failureKinds),
   }),
   async stop() {},

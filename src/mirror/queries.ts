@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Db, Tx } from '../database/connect.ts'
+import type { Span, WaitingPart } from './order.ts'
 import type { Fork, MirrorRow, MirrorStateName, NextAttempt } from './rules.ts'
 
 /** Begins the mirror of a new table, in whose log the versions up to `published` stand already. */
@@ -103,6 +104,8 @@ export interface LockedMirror {
   version: number
   publishedVersion: number
   attempts: number
+  /** Whether a version that waits is part of a transaction. */
+  isShared: boolean
 }
 
 /**
@@ -116,12 +119,17 @@ const isDueSql = sql<boolean>`(m.next_retry_at is null or m.next_retry_at <= clo
 
 /**
  * Locks the mirrors of those tables of which something waits to be published and that no other server is at. The
- * lock makes this the table's only publisher, and ends with the transaction, also when the server dies.
+ * lock makes this the table's only publisher, and ends with the transaction, also when the server dies. What is part of
+ * a transaction is found by commits_shared_idx.
  */
 export async function lockMirrors(tx: Tx, tableIds: readonly string[]): Promise<LockedMirror[]> {
   const { rows } = await sql<LockedMirror>`
     select m.table_id as "tableId", t.location, t.version,
-      m.published_version as "publishedVersion", m.attempts
+      m.published_version as "publishedVersion", m.attempts,
+      (select c.version from commits c
+        where c.table_id = m.table_id and c.version > m.published_version
+          and c.transaction_id is not null
+        order by c.version limit 1) is not null as "isShared"
     from mirrors m join tables t on t.id = m.table_id
     where m.table_id = any(${tableIds}::uuid[]) and m.published_version < t.version
       and ${goesOnSql} and ${isDueSql}
@@ -139,6 +147,43 @@ export async function findCommitTimes(
     select version, in_commit_timestamp as time from commits
     where table_id = ${tableId}::uuid and version = any(${versions}::bigint[])`.execute(tx)
   return new Map(rows.map(({ version, time }) => [version, time]))
+}
+
+/**
+ * All that waits of the transactions that have a version in a span, found by commits_shared_idx and
+ * commits_transaction_idx. A table is waited for unless it is paused, forked, or failed last time, or lies in a store
+ * that is left alone.
+ */
+export async function listWaitingParts(
+  tx: Tx,
+  spans: readonly Span[],
+  restingStores: readonly string[],
+): Promise<WaitingPart[]> {
+  const { rows } = await sql<WaitingPart>`
+    select p.transaction_id as "transactionId", p.table_id as "tableId", p.version,
+      m.state = 'publishing' and m.paused_at is null
+        and ${storeSql} <> all(${restingStores}::text[]) as "isAwaited"
+    from (
+      select distinct c.transaction_id
+      from unnest(
+        ${spans.map(({ tableId }) => tableId)}::uuid[],
+        ${spans.map(({ publishedVersion }) => publishedVersion)}::bigint[],
+        ${spans.map(({ to }) => to)}::bigint[]) as s (table_id, after, last)
+      cross join lateral (
+        select transaction_id from commits
+        where table_id = s.table_id and version > s.after and version <= s.last
+          and transaction_id is not null
+        order by version
+      ) c
+    ) met
+    cross join lateral (
+      select transaction_id, table_id, version from commits
+      where transaction_id = met.transaction_id
+      order by table_id
+    ) p
+    join mirrors m on m.table_id = p.table_id and m.published_version < p.version
+    join tables t on t.id = p.table_id`.execute(tx)
+  return rows
 }
 
 /** Records for each of the tables that all versions up to this one are published. */

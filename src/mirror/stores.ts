@@ -39,8 +39,12 @@ export class Stores {
       return
     }
     const { store, kind } = result
-    attempt.store = store
     this.note(attempt.tableId, store)
+    if (kind === 'held') {
+      this.#breaker.end(attempt, 'none', performance.now())
+      return
+    }
+    attempt.store = store
     const end = kind === 'failed' ? 'failed' : 'worked'
     const change = this.#breaker.end(attempt, end, performance.now())
     if (change === 'opened') {

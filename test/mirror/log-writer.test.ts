@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { commitFileName } from '../../src/delta/log-files.ts'
 import { type LogWriterLimits, openLogWriter } from '../../src/mirror/log-writer.ts'
+import { Meetings } from '../../src/mirror/meetings.ts'
 import { createLocalStorage } from '../../src/storage/local-folder.ts'
 
 const plenty = { files: 10, chars: 1e6, ms: 60_000 }
@@ -75,7 +76,9 @@ async function openWriter(t: Test, limits: LogWriterLimits) {
     asked.push([...versions])
     return new Map(versions.map((version) => [version, timeOf(version) - 1_000_000]))
   }
-  const writer = openLogWriter(await createLocalStorage([root]).open(folder), limits, findTimes)
+  const turns = new Meetings(new Map()).turns('alone')
+  const log = await createLocalStorage([root]).open(folder)
+  const writer = openLogWriter(log, limits, { findTimes, turns })
   t.teardown(() => writer[Symbol.asyncDispose]())
   return { folder, writer, asked }
 }

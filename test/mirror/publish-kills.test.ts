@@ -109,6 +109,7 @@ async function killAgainAndAgain(t: Test, scene: Scene): Promise<void> {
       t.equal(stderr, '', 'who is not killed publishes')
     }
     for (const table of tables) await checkLog(t, scene, { ...table, isWhole: false })
+    await checkOrder(t, scene)
     t.ok(turn < kills * 10, `${killed} kills in ${turn} attempts`)
   }
   const job = { tableIds: tables.map(({ id }) => id), storage: server.storage, sweep: true }
@@ -118,9 +119,10 @@ async function killAgainAndAgain(t: Test, scene: Scene): Promise<void> {
   t.comment([...killedAt].map(([step, times]) => `${times} × ${step}`).join(', '))
 }
 
-/** A few small versions for each table, and at times one that goes in several parts. */
+/** A few small versions for each table, some of them together, and at times one that goes in several parts. */
 async function commitSome({ server, tables, hasParts }: Scene, turn: number): Promise<void> {
-  for (const { id } of tables) {
+  for (const [index, { id }] of tables.entries()) {
+    if (index === 1) await commitTogether(server, tables, turn)
     for (let number = 0; number < 3; number += 1) {
       await server.commit(id, { actions: [add(`file-${turn}-${number}`)] })
     }
@@ -130,6 +132,30 @@ async function commitSome({ server, tables, hasParts }: Scene, turn: number): Pr
   const tags = { filler: 'x'.repeat(300_000) }
   const actions = Array.from({ length: 31 }, (_, part) => add(`large-${turn}-${part}`, { tags }))
   await server.commit(id, { actions })
+}
+
+async function commitTogether(server: TestServer, tables: Scene['tables'], turn: number) {
+  const actions = [add(`shared-${turn}`)]
+  const parts = tables.map(({ id }) => ({ table: id, actions }))
+  const { status } = await server.post('/transactions', { commit: true, tables: parts })
+  if (status !== 201) throw new Error('both tables are there, so it is committed')
+}
+
+/** Of a transaction that is visible on one table, what precedes it is on the other; of one that something follows, all is. */
+async function checkOrder(t: Test, { server, tables }: Scene): Promise<void> {
+  const [one, other] = await Promise.all(
+    tables.map(async ({ id, log }) => {
+      const { body } = await server.get(`/tables/${id}/commits?limit=100`)
+      const shared = body.items.filter((item: { transactionId?: string }) => item.transactionId)
+      const height = (await names(log)).filter((name) => !name.startsWith('.')).length - 1
+      return { shared: shared.map(({ version }: { version: number }) => version), height }
+    }),
+  )
+  for (const [index, version] of (one?.shared ?? []).slice(0, 15).entries()) {
+    const leads = [(one?.height ?? 0) - version, (other?.height ?? 0) - other?.shared[index]]
+    const [less = 0, more = 0] = leads.sort((a, b) => a - b)
+    t.ok(more < 0 || less >= (more === 0 ? -1 : 0), `published ${more} and ${less} behind it`)
+  }
 }
 
 /** What a reader sees are the first versions, each whole, and at least those that are recorded as published. */
