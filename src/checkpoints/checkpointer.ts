@@ -42,8 +42,8 @@ const claimMs = 60_000
 /** So many checkpoints wait here at most. */
 const waitingMax = 16
 const dueMax = 100
-/** A server rests after a checkpoint for so many times as long as it took, or this: commits come first. */
-const restsFor = 9
+/** A server rests after work for so many times as long as it took, or this: commits come first. */
+const restsFor = { checkpoint: 9, checksums: 4 }
 const restMsMax = 60_000
 /** How many times longer than a look in vain the pause behind it is; at most `pauseMsMax`. */
 const pauseGrowth = 5
@@ -117,15 +117,21 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
       if (signal.aborted) break
       const began = performance.now()
       await inLine(() => writeDue({ tableId, version }))
-      await rest(Math.min((performance.now() - began) * restsFor, restMsMax))
+      await restAfter(began, restsFor.checkpoint)
     }
     return due.length
   }
 
   async function writeSomeChecksums(): Promise<number> {
+    const began = performance.now()
     const versions = await writeChecksums(db, { storage, swept })
     options.onChecksums(versions)
+    if (versions > 0) await restAfter(began, restsFor.checksums)
     return versions
+  }
+
+  function restAfter(began: number, times: number): Promise<void> {
+    return rest(Math.min((performance.now() - began) * times, restMsMax))
   }
 
   /** Works as long as there is something to do, and looks for more now and then. */

@@ -1,8 +1,11 @@
+import { setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { EncoderAnswer, EncoderRequest } from './encoder.ts'
 import { openParquetEncoding } from './parquet-encoding.ts'
 
-// Encodes a file of a checkpoint, so that the thread that answers requests need not.
+// Encodes a file of a checkpoint, so that the thread that answers requests need not, and behind it when processors are
+// scarce: on Linux a priority is the thread's own, elsewhere it would be the whole server's.
+if (process.platform === 'linux') setPriority(10)
 
 const encoding = openParquetEncoding(workerData)
 const decoder = new TextDecoder()
