@@ -3,18 +3,9 @@ import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import pino, { type DestinationStream, type Logger } from 'pino'
 import { type Config, ConfigError, loadConfig } from './config.ts'
-import { describeApi } from './describe-api.ts'
-import { runVerify } from './mirror/verify/verify-command.ts'
 import { Problem } from './problems.ts'
-import {
-  migrateDatabase,
-  openDatabase,
-  StartError,
-  startServer,
-  type Workplace,
-  withWorkplace,
-} from './server.ts'
-import { runImport } from './tables/import/import-command.ts'
+import type { Workplace } from './server.ts'
+import { StartError } from './start-error.ts'
 import { version } from './version.ts'
 
 const help = `Deltaworks ${version} keeps a data pipeline's writes to Delta Lake tables safe.
@@ -34,6 +25,8 @@ Options:
 Settings are environment variables; .env.example lists them all.
 `
 
+// Each command loads what it needs by itself, so that one that is used wrongly says so at once.
+
 /** Runs the command line and answers the exit code: 0 done, 1 failed, 2 used wrongly. */
 async function run(args: string[]): Promise<number> {
   const { command, operands, wantsHelp } = readArguments(args)
@@ -51,8 +44,7 @@ async function run(args: string[]): Promise<number> {
     case 'migrate':
       return migrateOnly(loadConfig(process.env))
     case 'openapi':
-      process.stdout.write(await describeApi())
-      return 0
+      return printOpenApi()
     case 'version':
       process.stdout.write(`${version}\n`)
       return 0
@@ -102,6 +94,7 @@ function createLog(config: Config, to: DestinationStream = pino.destination(1)):
 
 /** Serves until a signal to stop comes, or what it stands on is lost. */
 async function serve(config: Config): Promise<number> {
+  const { startServer } = await import('./server.ts')
   const log = createLog(config)
   const { promise: ended, resolve: end } = Promise.withResolvers<number>()
   let isStopping = false
@@ -130,25 +123,37 @@ async function serve(config: Config): Promise<number> {
   return code
 }
 
+async function printOpenApi(): Promise<number> {
+  const { describeApi } = await import('./describe-api.ts')
+  process.stdout.write(await describeApi())
+  return 0
+}
+
 /** Takes over a table; a location that is no URI is one of this machine. */
 async function importOne([name = '', given = '']: string[]): Promise<number> {
   const location = /^[a-z][a-z0-9+.-]*:/i.test(given) ? given : resolve(given)
+  const { runImport } = await import('./tables/import/import-command.ts')
   await inWorkplace((workplace) => runImport(workplace, { name, location }, process.stdout))
   return 0
 }
 
 async function verifyOne([table = '']: string[]): Promise<number> {
+  const { runVerify } = await import('./mirror/verify/verify-command.ts')
   const isSame = await inWorkplace((workplace) => runVerify(workplace, table, process.stdout))
   return isSame ? 0 : 1
 }
 
 /** What a command has to say goes to standard output, so its log goes to the other, and tells of faults alone. */
-function inWorkplace<Result>(work: (workplace: Workplace) => Promise<Result>): Promise<Result> {
+async function inWorkplace<Result>(
+  work: (workplace: Workplace) => Promise<Result>,
+): Promise<Result> {
   const config = loadConfig({ ...process.env, LOG_LEVEL: process.env['LOG_LEVEL'] || 'warn' })
+  const { withWorkplace } = await import('./server.ts')
   return withWorkplace(config, createLog(config, process.stderr), work)
 }
 
 async function migrateOnly(config: Config): Promise<number> {
+  const { migrateDatabase, openDatabase } = await import('./server.ts')
   const log = createLog(config)
   const database = await openDatabase(config, log, (error) =>
     log.fatal({ err: error }, error.message),

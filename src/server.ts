@@ -12,6 +12,7 @@ import { expiredAnswers } from './idempotency/expiry.ts'
 import { startSweeper } from './maintenance/sweeper.ts'
 import { startPublisher } from './mirror/publisher.ts'
 import { createServices } from './services.ts'
+import { StartError } from './start-error.ts'
 import { createStorage } from './storage/create-storage.ts'
 import type { Storage } from './storage/storage.ts'
 import { overdueTransactions, stagedLeftovers } from './transactions/staged/sweeps.ts'
@@ -22,11 +23,6 @@ export interface RunningServer {
   address: string
   /** Finishes the requests under way, then stops all that was started. */
   stop: () => Promise<void>
-}
-
-/** Why the server cannot start, in words for its operator. */
-export class StartError extends Error {
-  override readonly name = 'StartError'
 }
 
 /** A PostgreSQL to work with, and how to let go of it. */

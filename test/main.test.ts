@@ -8,7 +8,13 @@ import t, { type Test } from 'tap'
 import packageJson from '../package.json' with { type: 'json' }
 import { startEmbeddedPostgres } from '../src/database/embedded.ts'
 import { createTestDatabase } from './support/postgres.ts'
-import { hasPostmaster, makeDataDir, runCommand, startServerProcess } from './support/process.ts'
+import {
+  hasPostmaster,
+  makeDataDir,
+  makeUsedDataDir,
+  runCommand,
+  startServerProcess,
+} from './support/process.ts'
 
 t.test('version prints the version', async (t) => {
   t.strictSame(await runCommand(t, ['version']), {
@@ -161,7 +167,7 @@ async function failsInOneLine(
 
 /** A PostgreSQL that lets the user `guest` in with a password only. */
 async function startGuardedPostgres(t: Test, password: string) {
-  const folder = await makeDataDir(t)
+  const folder = await makeUsedDataDir(t)
   const hbaFile = join(folder, 'pg_hba.conf')
   await writeFile(hbaFile, 'local all guest scram-sha-256\nlocal all all trust\n')
   const { connection, leave } = await startEmbeddedPostgres({

@@ -10,6 +10,7 @@ import {
   hasPostmaster,
   killPostmaster,
   makeDataDir,
+  makeUsedDataDir,
   postmasterPid,
   runCommand,
   spawnCommand,
@@ -33,7 +34,7 @@ t.test('a server says where it listens and where Swagger UI is, in one line', as
 })
 
 t.test('a second server on a DATA_DIR is refused and the first lives on', async (t) => {
-  const dataDir = await makeDataDir(t)
+  const dataDir = await makeUsedDataDir(t)
   const first = await startServerProcess(t, { DATA_DIR: dataDir })
   const table = await first.makeTable()
   const others = await Promise.all(
@@ -50,7 +51,7 @@ t.test('a second server on a DATA_DIR is refused and the first lives on', async 
 })
 
 t.test('a server whose DATA_DIR was taken over leaves it to the other', async (t) => {
-  const dataDir = await makeDataDir(t)
+  const dataDir = await makeUsedDataDir(t)
   const first = await startServerProcess(t, { DATA_DIR: dataDir })
   const table = await first.makeTable()
   first.signal('SIGSTOP')
@@ -65,7 +66,7 @@ t.test('a server whose DATA_DIR was taken over leaves it to the other', async (t
 })
 
 t.test('a port in use is told in a line and nothing is left running', async (t) => {
-  const dataDir = await makeDataDir(t)
+  const dataDir = await makeUsedDataDir(t)
   const other = createServer().listen(0, '127.0.0.1')
   t.teardown(() => other.close())
   await once(other, 'listening')
@@ -139,7 +140,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 t.test(
   'what is answered 201 up to the stop is there, and what is not answered is not',
   async (t) => {
-    const dataDir = await makeDataDir(t)
+    const dataDir = await makeUsedDataDir(t)
     const server = await startServerProcess(t, { DATA_DIR: dataDir })
     const table = await server.makeTable()
     const committed: string[] = []
@@ -188,7 +189,7 @@ t.test('a request that does not end is cut off when its time is up', async (t) =
 })
 
 async function startOnTestDatabase(t: Test, settings = {}) {
-  const database = await createTestDatabase({ empty: true })
+  const database = await createTestDatabase()
   t.teardown(() => database.drop())
   const dataDir = await makeDataDir(t)
   const server = await startServerProcess(t, {

@@ -8,7 +8,7 @@ import {
   type DataDirInUse,
 } from '../../src/database/embedded-claim.ts'
 import { isAlive } from '../../src/database/embedded-processes.ts'
-import { kill, makeScratch, postmasterPid, query, type Scratch } from './embedded-scratch.ts'
+import { kill, makeUsedScratch, postmasterPid, query, type Scratch } from './embedded-scratch.ts'
 
 const OURS_AGAIN = 'the claim on DATA_DIR is ours again'
 const LOCK_KEYS = `${0x64656c74}, ${0x73657276}`
@@ -19,7 +19,7 @@ const CLAIMANT = `from pg_locks join pg_stat_activity using (pid)
 t.setTimeout(120_000)
 
 t.test('a second server on the same folder is refused and told who has it', async (t) => {
-  const { folder, spawnServer, ...scratch } = await makeScratch(t)
+  const { folder, spawnServer, ...scratch } = await makeUsedScratch(t)
   const server = spawnServer({ task: 'claim' })
   await server.ready
   const db = await scratch.start()
@@ -34,7 +34,7 @@ t.test('a second server on the same folder is refused and told who has it', asyn
 })
 
 t.test('a killed server has no claim', async (t) => {
-  const { spawnServer, ...scratch } = await makeScratch(t)
+  const { spawnServer, ...scratch } = await makeUsedScratch(t)
   const server = spawnServer({ task: 'claim' })
   await server.ready
   await kill(server.child)
@@ -46,7 +46,7 @@ t.test('a killed server has no claim', async (t) => {
 })
 
 t.test('a claim waits for the session of a server that is gone to end', async (t) => {
-  const { spawnServer, ...scratch } = await makeScratch(t)
+  const { spawnServer, ...scratch } = await makeUsedScratch(t)
   const server = spawnServer()
   await server.ready
   await kill(server.child)
@@ -62,7 +62,7 @@ t.test('a claim waits for the session of a server that is gone to end', async (t
 })
 
 t.test('a released claim is free', async (t) => {
-  const scratch = await makeScratch(t)
+  const scratch = await makeUsedScratch(t)
   const db = await scratch.start()
   const first = await claim(t, scratch, db)
   await t.rejects(claim(t, scratch, db), { name: 'DataDirInUse' })
@@ -71,7 +71,7 @@ t.test('a released claim is free', async (t) => {
 })
 
 t.test('a claim outlives a crash of the database', async (t) => {
-  const scratch = await makeScratch(t)
+  const scratch = await makeUsedScratch(t)
   const db = await scratch.start()
   await claim(t, scratch, db)
   const again = once(scratch.logged, OURS_AGAIN)
@@ -81,7 +81,7 @@ t.test('a claim outlives a crash of the database', async (t) => {
 })
 
 t.test('a claim is released while the database is away', async (t) => {
-  const scratch = await makeScratch(t)
+  const scratch = await makeUsedScratch(t)
   const db = await scratch.start()
   const held = await claim(t, scratch, db)
   const lost = once(scratch.logged, 'the claim on DATA_DIR is lost')
@@ -91,7 +91,7 @@ t.test('a claim is released while the database is away', async (t) => {
 })
 
 t.test('a claim that another server took meanwhile is lost', async (t) => {
-  const scratch = await makeScratch(t)
+  const scratch = await makeUsedScratch(t)
   const db = await scratch.start()
   const { promise: lost, resolve: onLost } = Promise.withResolvers<DataDirInUse>()
   const held = await claim(t, scratch, db, onLost)

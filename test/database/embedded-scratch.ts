@@ -15,6 +15,7 @@ import {
   startEmbeddedPostgres,
 } from '../../src/database/embedded.ts'
 import { isAlive, isPostmaster } from '../../src/database/embedded-processes.ts'
+import { layPreparedCluster } from '../support/postgres.ts'
 
 /** A place for one embedded database. When its test ends, in whatever way, nothing of it is left. */
 export interface Scratch {
@@ -36,6 +37,13 @@ export interface ServerProcess {
   child: ChildProcess
   /** How it connects, once it does; rejects with its error output when it fails. */
   ready: Promise<EmbeddedConnection>
+}
+
+/** A scratch folder whose database a server has made before. */
+export async function makeUsedScratch(t: Test): Promise<Scratch> {
+  const scratch = await makeScratch(t)
+  await layPreparedCluster(scratch.folder)
+  return scratch
 }
 
 /** `name` is the path of the data folder within the scratch folder. */

@@ -8,7 +8,14 @@ import { Client } from 'pg'
 import t from 'tap'
 import type { EmbeddedConnection } from '../../src/database/embedded.ts'
 import { isAlive, isPostmaster } from '../../src/database/embedded-processes.ts'
-import { gone, kill, makeScratch, postmasterPid, query } from './embedded-scratch.ts'
+import {
+  gone,
+  kill,
+  makeScratch,
+  makeUsedScratch,
+  postmasterPid,
+  query,
+} from './embedded-scratch.ts'
 
 const DIED = 'embedded PostgreSQL died and is started again'
 const BACK = 'embedded PostgreSQL is back'
@@ -34,7 +41,7 @@ t.test('an empty folder becomes a private PostgreSQL 18', async (t) => {
 })
 
 t.test('stop leaves no process, and may be called again', async (t) => {
-  const { folder, start } = await makeScratch(t)
+  const { folder, start } = await makeUsedScratch(t)
   const db = await start()
   const pids = [
     await postmasterPid(folder),
@@ -48,7 +55,7 @@ t.test('stop leaves no process, and may be called again', async (t) => {
 })
 
 t.test('what was committed is there after stop and start', async (t) => {
-  const { start } = await makeScratch(t)
+  const { start } = await makeUsedScratch(t)
   const first = await start()
   await query(first.connection, 'create table kept as select 42 as answer')
   await first.stop()
@@ -66,7 +73,7 @@ t.test('two processes that race on an empty folder share one database', async (t
 })
 
 t.test('the database outlives a killed server, and the next server adopts it', async (t) => {
-  const { folder, spawnServer, start } = await makeScratch(t)
+  const { folder, spawnServer, start } = await makeUsedScratch(t)
   const server = spawnServer()
   const before = await server.ready
   const pid = await postmasterPid(folder)
@@ -80,7 +87,7 @@ t.test('the database outlives a killed server, and the next server adopts it', a
 })
 
 t.test('leave lets the database run on', async (t) => {
-  const { folder, start } = await makeScratch(t)
+  const { folder, start } = await makeUsedScratch(t)
   const db = await start()
   await db.leave()
   t.same(await query(db.connection, 'select 1'), [1])
@@ -88,7 +95,7 @@ t.test('leave lets the database run on', async (t) => {
 })
 
 t.test('a killed database is started again with its data and address', async (t) => {
-  const { folder, logged, start, spawnServer } = await makeScratch(t)
+  const { folder, logged, start, spawnServer } = await makeUsedScratch(t)
   const starter = spawnServer()
   await starter.ready
   const { connection } = await start()
@@ -108,7 +115,7 @@ t.test('a killed database is started again with its data and address', async (t)
 })
 
 t.test('a start waits for the busy processes of a killed database', async (t) => {
-  const { folder, start } = await makeScratch(t)
+  const { folder, start } = await makeUsedScratch(t)
   const killed = await start()
   await killed.leave()
   const orphan = await keepBusy(killed.connection)
@@ -120,7 +127,7 @@ t.test('a start waits for the busy processes of a killed database', async (t) =>
 })
 
 t.test('stop during a restart leaves nothing running and nobody supervising', async (t) => {
-  const { folder, logged, start } = await makeScratch(t)
+  const { folder, logged, start } = await makeUsedScratch(t)
   const deaths: object[] = []
   logged.on(DIED, (facts) => deaths.push(facts))
   const moments = {
@@ -167,7 +174,7 @@ t.test('leftovers of a killed initdb go, and nothing else', async (t) => {
 })
 
 t.test('a stale pid file is no hindrance, even when the process id lives again', async (t) => {
-  const { folder, killAtEnd, start } = await makeScratch(t)
+  const { folder, killAtEnd, start } = await makeUsedScratch(t)
   const first = await start()
   await first.stop()
   const { uid, gid } = await stat(folder)
@@ -201,7 +208,7 @@ t.test('a folder that holds something else is refused and left alone', async (t)
 })
 
 t.test('a database that refuses to start says why', async (t) => {
-  const { start } = await makeScratch(t)
+  const { start } = await makeUsedScratch(t)
   await t.rejects(start({ shared_buffers: 'plenty' }), {
     message: /invalid value for parameter "shared_buffers": "plenty"/,
   })

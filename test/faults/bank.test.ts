@@ -3,7 +3,7 @@ import t, { type Test } from 'tap'
 import { type Api, add, remove } from '../support/api.ts'
 import {
   killPostmaster,
-  makeDataDir,
+  makeUsedDataDir,
   postmasterPid,
   type ServerProcess,
   startServerProcess,
@@ -98,7 +98,7 @@ function startTransfers(api: Api, tables: readonly string[]) {
 const passing = ['database-unavailable', 'idempotency-in-progress', 'overloaded', 'shutting-down']
 
 t.test(`no money comes or goes while ${kills} servers and databases are killed`, async (t) => {
-  const dataDir = await makeDataDir(t)
+  const dataDir = await makeUsedDataDir(t)
   let server = await startServerProcess(t, { DATA_DIR: dataDir })
   const tables = await Promise.all(Array.from({ length: accounts }, () => server.makeTable()))
   const balances = tables.map((table) => ({ table, actions: [add('b-0', { size: opening })] }))

@@ -5,6 +5,7 @@ import { startEmbeddedPostgres } from '../../src/database/embedded.ts'
 import {
   killPostmaster,
   makeDataDir,
+  makeUsedDataDir,
   postmasterPid,
   type ServerProcess,
   startServerProcess,
@@ -23,7 +24,7 @@ t.setTimeout(120_000 + faults * 30_000)
 
 /** A server on an embedded PostgreSQL, and one that shares it over connections that can be cut. */
 async function startBothServers(t: Test) {
-  const dataDir = await makeDataDir(t)
+  const dataDir = await makeUsedDataDir(t)
   const one = { DATA_DIR: dataDir }
   const first = await startServerProcess(t, one)
   const silent = { info() {}, warn() {}, error() {} }

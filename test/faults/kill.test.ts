@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import {
   killPostmaster,
-  makeDataDir,
+  makeUsedDataDir,
   postmasterPid,
   type ServerProcess,
   startServerProcess,
@@ -19,7 +19,7 @@ const victims = ['server', 'database', 'both'] as const
 t.setTimeout(60_000 + kills * 20_000)
 
 t.test(`no promise is broken by ${kills} kills of the server and the database`, async (t) => {
-  const dataDir = await makeDataDir(t)
+  const dataDir = await makeUsedDataDir(t)
   let server = await startServerProcess(t, { DATA_DIR: dataDir })
   const tables = await Promise.all([1, 2, 3].map(() => server.makeTable()))
   const load = startLoad(server, tables, clients)

@@ -8,7 +8,7 @@ import { makeDataDir, type ServerProcess, startServerProcess } from '../support/
 const stopped = { code: 0, signal: null }
 
 async function startTwoServers(t: Test) {
-  const database = await createTestDatabase({ empty: true })
+  const database = await createTestDatabase()
   t.teardown(() => database.drop())
   const settings = {
     DATABASE_URL: database.url,

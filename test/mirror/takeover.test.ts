@@ -46,7 +46,7 @@ t.test(
 )
 
 t.test('of three servers two are killed, and the third publishes all that they left', async (t) => {
-  const database = await createTestDatabase({ empty: true })
+  const database = await createTestDatabase()
   t.teardown(() => database.drop())
   const settings = { DATABASE_URL: database.url, DATA_DIR: await makeDataDir(t) }
   const servers = []

@@ -68,7 +68,7 @@ t.test('a table that is named in both ways is one table, held or not', async (t)
 })
 
 async function startServers(t: Test, settings: readonly Settings[]) {
-  const database = await createTestDatabase({ empty: true })
+  const database = await createTestDatabase()
   t.teardown(() => database.drop())
   const common = {
     DATABASE_URL: database.url,

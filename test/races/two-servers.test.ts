@@ -6,7 +6,7 @@ import { createTestDatabase } from '../support/postgres.ts'
 import { makeDataDir, startServerProcess } from '../support/process.ts'
 
 t.test('two servers that commit to the same tables break no promise', async (t) => {
-  const database = await createTestDatabase({ empty: true })
+  const database = await createTestDatabase()
   t.teardown(() => database.drop())
   const settings = { DATABASE_URL: database.url, DATA_DIR: await makeDataDir(t) }
   const servers = await Promise.all([1, 2].map(() => startServerProcess(t, settings)))

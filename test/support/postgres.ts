@@ -1,15 +1,23 @@
+import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import pg from 'pg'
 import { type Connection, createDb, createPool } from '../../src/database/connect.ts'
-import { type EmbeddedConnection, startEmbeddedPostgres } from '../../src/database/embedded.ts'
+import {
+  type EmbeddedConnection,
+  type EmbeddedPostgres,
+  startEmbeddedPostgres,
+} from '../../src/database/embedded.ts'
 import { migrate } from '../../src/database/migrate.ts'
 
 /** The PostgreSQL of one test run: its folder, and how to reach it. */
 interface TestPostgres {
   folder: string
+  /** The data folder of a cluster with a migrated database, of which each server that asks for one gets a copy. */
+  prepared: string
   connection: EmbeddedConnection
 }
 
@@ -28,31 +36,52 @@ export async function startTestPostgres(): Promise<void> {
   await stopTestPostgres()
   await mkdir(dirname(record), { recursive: true })
   const folder = await mkdtemp(join(tmpdir(), 'deltaworks-test-'))
-  const postgres = await startEmbeddedPostgres({
-    folder: join(folder, 'postgres'),
-    settings,
-    log: silent,
-  })
-  const { connection } = postgres
-  await writeFile(record, JSON.stringify({ folder, connection } satisfies TestPostgres))
-  await administer(connection, `create database ${template}`)
-  const db = createDb(poolOf({ ...connection, database: template }))
+  const prepared = join(folder, 'prepared')
+  await prepareCluster(prepared)
+  await copyCluster(prepared, join(folder, 'postgres'))
+  const { connection, leave } = await startCluster(join(folder, 'postgres'))
+  await writeFile(record, JSON.stringify({ folder, prepared, connection } satisfies TestPostgres))
+  await administer(connection, `create database ${template} template ${connection.database}`)
+  await leave()
+}
+
+async function prepareCluster(folder: string): Promise<void> {
+  const { connection, stop } = await startCluster(folder)
+  const db = createDb(poolOf(connection))
   await migrate(db)
   await db.destroy()
-  await postgres.leave()
+  await stop()
+}
+
+function startCluster(folder: string): Promise<EmbeddedPostgres> {
+  return startEmbeddedPostgres({ folder, settings, log: silent })
+}
+
+/** With owners and permissions, which PostgreSQL insists on. */
+async function copyCluster(from: string, to: string): Promise<void> {
+  await promisify(execFile)('cp', ['-Rp', from, to])
+}
+
+/** Makes `folder` a cluster whose database is migrated, as if a server had run there before. */
+export async function layPreparedCluster(folder: string): Promise<void> {
+  const { prepared } = await expectRun()
+  await copyCluster(prepared, folder)
 }
 
 /** Stops the PostgreSQL of the last test run and removes all that it left, if there is one. */
 export async function stopTestPostgres(): Promise<void> {
   const run = await readRun()
   if (run === undefined) return
-  const postgres = await startEmbeddedPostgres({
-    folder: join(run.folder, 'postgres'),
-    log: silent,
-  })
-  await postgres.stop()
+  const { stop } = await startCluster(join(run.folder, 'postgres'))
+  await stop()
   await rm(run.folder, { recursive: true, force: true })
   await rm(record)
+}
+
+async function expectRun(): Promise<TestPostgres> {
+  const run = await readRun()
+  if (run === undefined) throw new Error('No PostgreSQL for tests runs; start them with `npx tap`.')
+  return run
 }
 
 async function readRun(): Promise<TestPostgres | undefined> {
@@ -73,8 +102,7 @@ export interface TestDatabase {
 
 /** Makes a database from the template, or an empty one. */
 export async function createTestDatabase({ empty = false } = {}): Promise<TestDatabase> {
-  const run = await readRun()
-  if (run === undefined) throw new Error('No PostgreSQL for tests runs; start them with `npx tap`.')
+  const run = await expectRun()
   const name = `test_${process.pid}_${Math.random().toString(36).slice(2, 10)}`
   await administer(
     run.connection,

@@ -10,6 +10,7 @@ import { ConfigSchema } from '../../src/config.ts'
 import { isAlive, isPostmaster } from '../../src/database/embedded-processes.ts'
 import { gone } from '../database/embedded-scratch.ts'
 import { type Api, createApi } from './api.ts'
+import { layPreparedCluster } from './postgres.ts'
 
 /** What is to be killed if the tests themselves end before they have cleaned up. */
 const atExit = new Set<() => void>()
@@ -63,6 +64,13 @@ export async function makeDataDir(t: Test): Promise<string> {
     await killPostmaster(dataDir, 'SIGQUIT')
     await rm(dataDir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
   })
+  return dataDir
+}
+
+/** The same for a server that has run there before: its database is made and migrated. */
+export async function makeUsedDataDir(t: Test): Promise<string> {
+  const dataDir = await makeDataDir(t)
+  await layPreparedCluster(join(dataDir, 'postgres'))
   return dataDir
 }
 

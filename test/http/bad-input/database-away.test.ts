@@ -16,7 +16,7 @@ import { createStorage } from '../../../src/storage/create-storage.ts'
 import { type Api, add, createApi, type TestAnswer } from '../../support/api.ts'
 import { type ExampleParameter, exampleAddress } from '../../support/examples.ts'
 import { copyPoolOf, poolOf } from '../../support/postgres.ts'
-import { killPostmaster, makeDataDir, startServerProcess } from '../../support/process.ts'
+import { killPostmaster, makeUsedDataDir, startServerProcess } from '../../support/process.ts'
 import { startTestServer } from '../../support/server.ts'
 import { checkProblem } from './refusals.ts'
 
@@ -170,7 +170,7 @@ t.test('sessions that end in the middle of requests cost a repetition each', asy
 })
 
 t.test('a database that stops and starts again costs repetitions alone', async (t) => {
-  const dataDir = await makeDataDir(t)
+  const dataDir = await makeUsedDataDir(t)
   const options = {
     folder: join(dataDir, 'postgres'),
     settings: { fsync: 'off' },
