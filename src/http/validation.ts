@@ -17,7 +17,14 @@ type BuildValidator = (
 /** Beyond this many values only the first fault is reported: Ajv's time to list them all grows with their square. */
 const valuesListedMax = 10_000
 
-const shared = { removeAdditional: false, useDefaults: true, strict: false, verbose: true } as const
+const shared = {
+  removeAdditional: false,
+  useDefaults: true,
+  strict: false,
+  verbose: true,
+  // Ours are held against the meta-schema when the OpenAPI document is checked, not at each start.
+  validateSchema: false,
+} as const
 /** Infinity, as which `1e400` is read, is no number. */
 const asTheyAre = { coerceTypes: false, strictNumbers: true } as const
 

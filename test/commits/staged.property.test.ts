@@ -204,7 +204,7 @@ for (const [title, { table, changes }] of Object.entries(cases))
         fc.boolean(),
         run,
       ),
-      { numRuns: 30 },
+      { numRuns: 20 },
     )
-    t.ok(seen.committed > 10 && seen.refused > 10, JSON.stringify(seen))
+    t.ok(seen.committed > 2 && seen.refused > 2, JSON.stringify(seen))
   })

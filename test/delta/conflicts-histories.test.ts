@@ -90,7 +90,7 @@ function histories(
   const property = fc.property(history, ({ live, winners, candidate }) =>
     holds(emptyTable(4, live), winners, candidate),
   )
-  fc.assert(property, { numRuns: 3000 })
+  fc.assert(property, { numRuns: 1500 })
 }
 
 function conflictIn(read: ModelTable, winners: readonly Winner[], candidate: ModelCandidate) {

@@ -31,7 +31,7 @@ t.test('a file that holds a row that satisfies a predicate is never dropped', as
         }
       }
     }),
-    { numRuns: 3000 },
+    { numRuns: 1500 },
   )
 })
 
