@@ -1,6 +1,6 @@
 import { isAbsolute, resolve } from 'node:path'
-import Type, { type Static, type TObject } from 'typebox'
-import Value from 'typebox/value'
+import { Ajv } from 'ajv'
+import Type, { type Static } from 'typebox'
 import { isS3Location, parseS3Location } from './storage/s3-location.ts'
 
 const integerUpTo = (maximum: number) => (fallback: number, description: string) =>
@@ -162,6 +162,8 @@ export interface Config {
   readonly shutdownMsMax: number
 }
 
+const { properties } = ConfigSchema as unknown as { properties: Record<string, { type?: string }> }
+
 /** A colon, but that of `s3://`. */
 const rootSeparator = /(?<!(?:^|:)s3a?):|:(?!\/\/)/i
 
@@ -180,17 +182,8 @@ export class ConfigError extends Error {
 
 /** Reads the settings from environment variables; throws `ConfigError` that lists every fault at once. */
 export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
-  const faults: string[] = []
-  const given: Record<string, unknown> = {}
-  for (const [name, schema] of Object.entries((ConfigSchema as TObject).properties)) {
-    const text = env[name]
-    if (text === undefined || text === '') continue
-    const value = 'type' in schema && schema.type === 'integer' ? toInteger(text) : text
-    given[name] = value
-    const isRight = Value.Check(schema, value) && (name !== 'DATABASE_URL' || isDatabaseUrl(text))
-    if (!isRight) faults.push(`${name} ${expectation(schema)}${shown(name, text)}`)
-  }
-  const values = Value.Default(ConfigSchema, given) as Static<typeof ConfigSchema>
+  const values = readValues(env)
+  const faults = faultsOf(values)
   const dataDir = resolve(values.DATA_DIR)
   const mirrorRoots = values.MIRROR_ROOTS?.split(rootSeparator) ?? [resolve(dataDir, 'tables')]
   faults.push(...mirrorRoots.flatMap(faultOfRoot))
@@ -236,6 +229,34 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     watchBlockedMsMax: values.WATCH_BLOCKED_MS_MAX,
     requestMsMax: values.REQUEST_MS_MAX,
     shutdownMsMax: values.SHUTDOWN_MS_MAX,
+  })
+}
+
+/** The settings that are given, numbers as such; what is empty is not given. */
+function readValues(
+  env: Readonly<Record<string, string | undefined>>,
+): Static<typeof ConfigSchema> {
+  const given = Object.entries(properties).flatMap(([name, schema]) => {
+    const text = env[name]
+    if (text === undefined || text === '') return []
+    return [[name, schema.type === 'integer' ? toInteger(text) : text]]
+  })
+  return Object.fromEntries(given)
+}
+
+/** Adds the defaults to what was given, and answers what is wrong with it. */
+function faultsOf(values: Static<typeof ConfigSchema>): string[] {
+  const validate = new Ajv({ allErrors: true, useDefaults: true, strict: false }).compile(
+    ConfigSchema,
+  )
+  validate(values)
+  const wrong = new Set(validate.errors?.map(({ instancePath }) => instancePath.slice(1)))
+  if (values.DATABASE_URL !== undefined && !isDatabaseUrl(values.DATABASE_URL)) {
+    wrong.add('DATABASE_URL')
+  }
+  return Object.entries(properties).flatMap(([name, schema]) => {
+    const value = values[name as keyof typeof values]
+    return wrong.has(name) ? [`${name} ${expectation(schema)}${shown(name, String(value))}`] : []
   })
 }
 

@@ -1,6 +1,6 @@
 /** Lines of a log that any writer may have written. */
+import { Ajv } from 'ajv'
 import Type from 'typebox'
-import { Compile } from 'typebox/compile'
 import { type Action, actionShapes } from './actions.ts'
 import { jsonDepthMax, memberSources, nestsTooDeep } from './json.ts'
 import { quoted } from './text.ts'
@@ -19,8 +19,6 @@ export type ReadLine = { logged: LoggedAction; fault?: undefined } | { fault: st
 
 type Kind = keyof typeof actionShapes
 
-const kinds = Object.keys(actionShapes) as Kind[]
-
 /** Early writers gave tables no schema. */
 const loggedShapes = {
   ...actionShapes,
@@ -30,7 +28,8 @@ const loggedShapes = {
   }),
 }
 
-const checks = new Map(kinds.map((kind) => [kind, Compile(loggedShapes[kind])]))
+/** Compiles each shape when the first line of its kind comes. */
+const shapes = new Ajv({ strict: false, validateSchema: false })
 
 /** Reads a line of a commit. An action that is not known is kept; two that are known leave open which one is meant. */
 export function readLogLine(text: string): ReadLine {
@@ -70,9 +69,9 @@ function isKind(name: string): name is Kind {
 }
 
 function shapeFault(kind: Kind, body: unknown): string | undefined {
-  const check = checks.get(kind)
-  if (check === undefined || check.Check(body)) return undefined
-  const [first] = check.Errors(body)
+  const check = shapes.compile(loggedShapes[kind])
+  if (check(body)) return undefined
+  const [first] = check.errors ?? []
   const place = first?.instancePath ? ` at ${quoted(first.instancePath)}` : ''
   return `holds a ${kind} that${place} ${first?.message ?? 'has the wrong shape'}`
 }

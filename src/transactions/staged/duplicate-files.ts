@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Part } from '../../commits/unit.ts'
 import type { Db } from '../../database/connect.ts'
-import { fileKey } from '../../delta/paths.ts'
+import { loggedKey } from '../../delta/paths.ts'
 import type { TransactionViolation } from '../rules.ts'
 
 /** Files that are told of at most, for each table. */
@@ -31,7 +31,8 @@ function repeatedPaths(actions: Part['proposal']['actions']): string[] {
   const repeated = new Set<string>()
   for (const { kind, body } of actions) {
     if (kind !== 'add') continue
-    const path = fileKey(body.path)
+    // A path that cannot be kept is told of when the files are judged.
+    const path = loggedKey(body.path) ?? body.path
     if (met.has(path)) repeated.add(path)
     met.add(path)
   }
