@@ -12,7 +12,7 @@ const kills = Number(process.env['KILLS'] ?? 3)
 
 t.setTimeout(120_000 + kills * 20_000)
 
-const database = await createTestDatabase({ empty: true })
+const database = await createTestDatabase()
 t.teardown(() => database.drop())
 const pool = poolOf(database.connection)
 const db = createDb(pool)
