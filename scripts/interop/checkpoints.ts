@@ -97,7 +97,7 @@ async function appears(folder: string, wanted: (name: string) => boolean): Promi
 }
 
 /** Removes all that tells of versions before this one. */
-async function removeBefore(log: string, version: number): Promise<void> {
+export async function removeBefore(log: string, version: number): Promise<void> {
   const names = (await readdir(log)).filter((name) => Number(name.slice(0, 20)) < version)
   await Promise.all(names.map((name) => rm(join(log, name))))
 }

@@ -11,12 +11,14 @@ import { type Trimmed, trimAtCheckpoints } from './checkpoints.ts'
 import { checkForeignWriter } from './foreign-writer.ts'
 import { lintOpenApi } from './openapi-lint.ts'
 import { clickHouse, deltaRs, type Reader, service } from './readers.ts'
+import { checkAllTrips, checkOneTrip } from './round-trip-checks.ts'
 import { runSchemathesis } from './schemathesis.ts'
 import { differences, requestFor } from './table-read.ts'
 import { installTools, type Tools } from './tools.ts'
 
 // Lets programs of others judge the service: readers of Delta tables read what the demo has published, one that writes
-// does so where the service does, and tools for OpenAPI take the document at its word. Ends with 1 when one of them disagrees.
+// does so where the service does, and tools for OpenAPI take the document at its word. With `round-trip`, tables that others
+// have written are taken over, written anew and read by all readers instead. Ends with 1 when one of them disagrees.
 
 /** What a check found. */
 interface Finding {
@@ -113,19 +115,33 @@ async function checkApi(tools: Tools): Promise<void> {
   })
 }
 
-const tools = await installTools()
-const folder = await mkdtemp(join(tmpdir(), 'deltaworks-interop-'))
-const demo = join(folder, 'demo')
-try {
+/** What the demo wrote, taken over and written anew. */
+async function checkRoundTrip(demo: string, tools: Tools): Promise<void> {
+  const { table } = await readExpected(demo)
+  const source = { name: table.name, folder: table.location }
+  await check('Round trip', () => checkOneTrip(source, { folder: `${demo}-trip`, tools }))
+}
+
+async function checkAll(folder: string, tools: Tools): Promise<void> {
+  const demo = join(folder, 'demo')
   await check('The demo', () => playDemo(demo))
   if (results.every(({ faults }) => faults.length === 0)) {
     await checkReaders(demo, tools)
     await checkCheckpoints(demo, tools)
+    await checkRoundTrip(demo, tools)
   }
   await check('delta-rs as a second writer', () =>
     checkForeignWriter(join(folder, 'shared'), tools),
   )
   await checkApi(tools)
+}
+
+const tools = await installTools()
+const folder = await mkdtemp(join(tmpdir(), 'deltaworks-interop-'))
+try {
+  if (process.argv[2] === 'round-trip') {
+    await check('Round trip', () => checkAllTrips(join(folder, 'trips'), tools))
+  } else await checkAll(folder, tools)
 } finally {
   await rm(folder, { recursive: true, force: true })
 }

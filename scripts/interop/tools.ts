@@ -25,17 +25,48 @@ export async function installTools(): Promise<Tools> {
   const npm = join(folder, 'npm')
   await mkdir(folder, { recursive: true })
   await Promise.all([
-    installOnce(python, 'requirements.txt', async () => {
-      await run('python3', ['-m', 'venv', python])
-      const pip = [join(python, 'bin', 'python'), '-m', 'pip', 'install', '--quiet'] as const
-      await run(pip[0], [...pip.slice(1), '--requirement', wanted('requirements.txt')])
-    }),
+    installPython(python, 'requirements.txt'),
     installOnce(npm, 'package.json', async () => {
       await cp(wanted('package.json'), join(npm, 'package.json'))
       await run('npm', ['install', '--no-package-lock'], { cwd: npm })
     }),
   ])
   return { python: join(python, 'bin', 'python'), npm }
+}
+
+/** Spark with Delta: a Python to drive it, and what it loads by itself, from Maven, and where it keeps that. */
+export interface Spark {
+  python: string
+  packages: string
+  folder: string
+}
+
+/** For the Spark of `tools/spark-requirements.txt`. */
+const sparkPackages = 'io.delta:delta-spark_4.2_2.13:4.4.0'
+const javaMin = 17
+
+/** Installs Spark, unless it is there. Answers in words why it cannot be used, where there is no Java to run it. */
+export async function installSpark(): Promise<Spark | string> {
+  const version = await run('java', ['-version']).then(
+    ({ stderr }) => Number(/version "(\d+)/.exec(stderr)?.[1]),
+    () => undefined,
+  )
+  if (version === undefined) return `Spark needs Java ${javaMin}, and there is no java here`
+  if (!(version >= javaMin)) return `Spark needs Java ${javaMin}, and the java here is ${version}`
+  const target = join(folder, 'spark')
+  await mkdir(folder, { recursive: true })
+  await installPython(target, 'spark-requirements.txt')
+  const python = join(target, 'bin', 'python')
+  return { python, packages: sparkPackages, folder: join(folder, 'spark-packages') }
+}
+
+/** Makes a virtual environment with what a list asks for. */
+function installPython(target: string, list: string): Promise<void> {
+  return installOnce(target, list, async () => {
+    await run('python3', ['-m', 'venv', target])
+    const pip = ['-m', 'pip', 'install', '--quiet', '--requirement', wanted(list)]
+    await run(join(target, 'bin', 'python'), pip)
+  })
 }
 
 /** Installs the S3 server that `tools/s3-server.txt` names, a Go program, unless it is there. */
