@@ -32,6 +32,10 @@ import { importRoutes } from './tables/import/routes.ts'
 import { tableRoutes } from './tables/routes.ts'
 import { type TransactionRoutesContext, transactionRoutes } from './transactions/routes.ts'
 import {
+  type TransactionReadRoutesContext,
+  transactionReadRoutes,
+} from './transactions/staged/read-routes.ts'
+import {
   type StagedTransactionRoutesContext,
   stagedTransactionRoutes,
 } from './transactions/staged/routes.ts'
@@ -49,7 +53,8 @@ export interface Services
     ScanRoutesContext,
     SnapshotRoutesContext,
     TransactionRoutesContext,
-    StagedTransactionRoutesContext {
+    StagedTransactionRoutesContext,
+    TransactionReadRoutesContext {
   checks: Checks
   notes: Notes
   metrics: Metrics
@@ -94,6 +99,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(commitRoutes, services)
   app.register(transactionRoutes, services)
   app.register(stagedTransactionRoutes, services)
+  app.register(transactionReadRoutes, services)
   app.register(watchRoutes, { ...services, eventStreams })
   app.register(snapshotRoutes, services)
   app.register(scanRoutes, services)

@@ -1,7 +1,6 @@
 import { toCandidate } from '../delta/conflicts/candidate.ts'
 import { effectiveLevel, requestedLevel } from '../delta/conflicts/isolation.ts'
 import { findConflict } from '../delta/conflicts.ts'
-import type { Fault } from '../delta/faults.ts'
 import { validateCommit } from '../delta/validation.ts'
 import {
   type Answer,
@@ -33,8 +32,8 @@ import {
   type TableLedger,
 } from './ledger.ts'
 import { resolveReads } from './reads.ts'
-import type { CommitRow, Head, Writes } from './rows.ts'
-import { sumViolations } from './rules.ts'
+import type { CommitRow, Writes } from './rows.ts'
+import { invalidReads, readTooOld, sumViolations, unknownVersion } from './rules.ts'
 import { toldInBody, violationsMax } from './staged/rules.ts'
 import type { Commit, Part, Proposal, Unit, Verdict } from './unit.ts'
 
@@ -78,7 +77,12 @@ function replayed(request: IdempotentRequest, kept: KeptAnswer): Outcome | Probl
 }
 
 /** What is to become of a part: a new commit, or that of an earlier proposal that was the same. */
-type PartVerdict = { table: TableLedger; proposal: Proposal; duplicateOf?: CommitRow }
+type PartVerdict = {
+  table: TableLedger
+  proposal: Proposal
+  onlyReads?: boolean | undefined
+  duplicateOf?: CommitRow
+}
 
 /** All parts and changes are judged before any is entered, so that a unit takes effect whole or not at all. */
 function judgeUnit(unit: Unit, ledger: Ledger): Verdict {
@@ -101,7 +105,8 @@ function judgeUnit(unit: Unit, ledger: Ledger): Verdict {
     ledger.now,
   )
   const entering = { ledger, inCommitTimestamp, transactionId: transaction?.id }
-  const commits = accepted.map((verdict) => enterPart(verdict, entering))
+  const written = accepted.filter(({ onlyReads }) => !onlyReads)
+  const commits = written.map((verdict) => enterPart(verdict, entering))
   const changed = judged.accepted.map((change) => enterChange(change, entering))
   const tables = inPlaces(unit, commits, changed)
   const committedAt = ledger.now
@@ -143,7 +148,10 @@ function enterPart(
 }
 
 /** The refusal of a part, or what is to become of it. */
-function judgePart({ table: name, proposal }: Part, table?: TableLedger): PartVerdict | Problem {
+function judgePart(
+  { table: name, proposal, onlyReads }: Part,
+  table?: TableLedger,
+): PartVerdict | Problem {
   if (table === undefined) return unknownTable(name)
   const { head } = table
   if (head.droppedAt !== null) {
@@ -153,6 +161,7 @@ function judgePart({ table: name, proposal }: Part, table?: TableLedger): PartVe
       { facts: { tableId: head.id, droppedAt: head.droppedAt } },
     )
   }
+  if (onlyReads) return judgeReads(proposal, table) ?? { table, proposal, onlyReads }
   const duplicateOf = findDuplicate(proposal, table)
   if (duplicateOf !== undefined) return { table, proposal, duplicateOf }
   return (
@@ -216,7 +225,7 @@ function judgeVersion({ expectedVersion }: Proposal, table: TableLedger): Proble
 
 /** Holds the commits that came since the version read against what was read. */
 function judgeReads(proposal: Proposal, table: TableLedger): Problem | undefined {
-  const { readVersion, reads: declared, actions, operation, staged } = proposal
+  const { readVersion, reads: declared, actions, operation, staged, hasFixedPlace } = proposal
   const { head, opening } = table
   const { reads, faults } = resolveReads(declared, head)
   if (faults !== undefined) return invalidReads(faults)
@@ -225,9 +234,10 @@ function judgeReads(proposal: Proposal, table: TableLedger): Problem | undefined
   const knowsWinners = table.knowsWinners || readVersion >= opening.version
   if (!knowsWinners || readVersion < head.historyFrom) return readTooOld(readVersion, head)
   const requested = requestedLevel(proposal.isolationLevel, head.metadata.configuration)
-  const isolationLevel = staged?.changesData
-    ? requested
-    : effectiveLevel(requested, { actions, operation })
+  const isolationLevel =
+    hasFixedPlace || staged?.changesData
+      ? requested
+      : effectiveLevel(requested, { actions, operation })
   const conflict = findConflict(
     toCandidate({ actions, reads, isolationLevel, files: table.survey?.contested }),
     table.winners.flatMap(({ version, winner }) => (version > readVersion ? winner() : [])),
@@ -238,29 +248,6 @@ function judgeReads(proposal: Proposal, table: TableLedger): Problem | undefined
   return new Problem(code, message, {
     facts: { tableId: head.id, currentVersion: head.version, winner, ...facts },
   })
-}
-
-function invalidReads(errors: readonly Fault[]): Problem {
-  const [first] = errors
-  return new Problem('invalid-request', `In the body: ${first?.pointer} ${first?.message}.`, {
-    facts: { errors },
-  })
-}
-
-function readTooOld(readVersion: number, head: Head): Problem {
-  return new Problem(
-    'read-too-old',
-    `It cannot be told whether this is in conflict with what was committed since version ${readVersion}: that is too much, or before the history that is known. Read the table again.`,
-    { facts: { tableId: head.id, currentVersion: head.version } },
-  )
-}
-
-function unknownVersion(version: number, head: Head): Problem {
-  return new Problem(
-    'version-not-found',
-    `The commit was decided on version ${version}, which the table does not have; its newest is ${head.version}.`,
-    { facts: { tableId: head.id, currentVersion: head.version } },
-  )
 }
 
 function judgeActions(proposal: Proposal, table: TableLedger): Problem | undefined {

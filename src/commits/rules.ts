@@ -1,8 +1,10 @@
 import type { ActionOf, Long, Violation } from '../delta/actions.ts'
+import type { Fault } from '../delta/faults.ts'
 import { exactBody } from '../delta/json.ts'
 import { addLongs, longMax } from '../delta/longs.ts'
 import { isTold, noRowId } from '../delta/row-ids.ts'
 import { physicalRecordCount, recordCount } from '../delta/statistics.ts'
+import { Problem } from '../problems.ts'
 import type { Head } from './rows.ts'
 import type { StagedFiles } from './staged/staged-files.ts'
 import type { Proposal } from './unit.ts'
@@ -78,3 +80,29 @@ function areFarFromLongs(adds: readonly PlacedAdd[], head: Head): boolean {
 }
 
 const manyDigits = /\d{16}/
+
+/** The refusal of reads that cannot be of the table. */
+export function invalidReads(errors: readonly Fault[]): Problem {
+  const [first] = errors
+  return new Problem('invalid-request', `In the body: ${first?.pointer} ${first?.message}.`, {
+    facts: { errors },
+  })
+}
+
+/** The refusal of a read that is too far back to be judged. */
+export function readTooOld(readVersion: number, head: Head): Problem {
+  return new Problem(
+    'read-too-old',
+    `It cannot be told whether this is in conflict with what was committed since version ${readVersion}: that is too much, or before the history that is known. Read the table again.`,
+    { facts: { tableId: head.id, currentVersion: head.version } },
+  )
+}
+
+/** The refusal of a read of a version that is not there. */
+export function unknownVersion(version: number, head: Head): Problem {
+  return new Problem(
+    'version-not-found',
+    `The commit was decided on version ${version}, which the table does not have; its newest is ${head.version}.`,
+    { facts: { tableId: head.id, currentVersion: head.version } },
+  )
+}

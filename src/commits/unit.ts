@@ -15,6 +15,8 @@ export interface Proposal {
   readVersion?: number | undefined
   reads?: DeclaredReads | undefined
   isolationLevel?: IsolationLevel | undefined
+  /** Whether it has its place among other reads and writes, so that it must be judged at its level whatever it does. */
+  hasFixedPlace?: boolean | undefined
   /** Makes the commit apply once: it is a duplicate when the table has this version of the app, or a later one. */
   appTransaction?: { appId: string; version: number | bigint } | undefined
   operation: string
@@ -29,6 +31,8 @@ export interface Proposal {
 export interface Part {
   table: string
   proposal: Proposal
+  /** Whether nothing is to be committed to the table, which was only read. */
+  onlyReads?: boolean | undefined
   /** Where the caller has named it, if not in the order of the parts. */
   place?: number | undefined
 }

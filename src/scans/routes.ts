@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import Type, { type Static } from 'typebox'
+import type { Static } from 'typebox'
 import { getCommit, type VersionChoice } from '../commits/history.ts'
 import type { OpenExport } from '../http/exports.ts'
 import { invalidRequest } from '../http/faults.ts'
 import { sendList } from '../http/lists.ts'
-import { LinePosition, listResponse, refusals, Version } from '../http/schema.ts'
+import { listResponse, refusals } from '../http/schema.ts'
 import { allFiles, beforeFiles } from '../snapshots/queries.ts'
 import { getTable } from '../tables/get-table.ts'
 import { TableParams } from '../tables/schema.ts'
 import { countsOfAll, isPlain, readScanPage, type ScanContext } from './scan-files.ts'
-import { Scan, ScanResult, summaryHeader, summaryMembers } from './schema.ts'
+import { Scan, ScanPlace, ScanResult, summaryHeader, summaryMembers } from './schema.ts'
 
 /** What the routes of scans need. */
 export interface ScanRoutesContext extends ScanContext {
@@ -68,18 +68,6 @@ export const scanRoutes: FastifyPluginAsyncTypebox<ScanRoutesContext> = async (a
     },
   )
 }
-
-const FileCount = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
-
-const ScanPlace = Type.Object({
-  at: Version('The version that the scan shows.'),
-  addedVersion: Type.Integer({ minimum: -1, maximum: Number.MAX_SAFE_INTEGER }),
-  addedPosition: LinePosition,
-  numFiles: FileCount,
-  numMatched: FileCount,
-  prunedByPartition: FileCount,
-  prunedByStatistics: FileCount,
-})
 
 function choiceOf({ version, timestamp }: Scan): VersionChoice {
   const fault = timestamp === undefined ? undefined : timestampFault(timestamp, version)

@@ -76,8 +76,13 @@ export function countsOfAll(numFiles: number): ScanCounts {
   return { numFiles, numMatched: numFiles, prunedByPartition: 0, prunedByStatistics: 0 }
 }
 
-async function openScan(db: Db, { tableId, scan }: ScanRequest, version: number) {
-  if (isPlain(scan)) return {} as Partial<ReadScan>
+/** What a scan of a version selects by. Throws `invalid-request` where it does not fit the table. */
+export async function openScan(
+  db: Db,
+  { tableId, scan }: Pick<ScanRequest, 'tableId' | 'scan'>,
+  version: number,
+): Promise<Partial<ReadScan>> {
+  if (isPlain(scan)) return {}
   const line = await getActionInForce(db, { tableId, version }, 'metaData')
   const { read, faults } = readScan(scan, JSON.parse(actionBody(line)))
   if (faults !== undefined) throw invalidRequest('body', faults)

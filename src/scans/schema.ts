@@ -1,9 +1,10 @@
 import Type, { type Static } from 'typebox'
 import { ActionSchema } from '../commits/schema.ts'
-import { define, PageQuery, strictObject } from '../http/schema.ts'
+import { define, LinePosition, PageQuery, strictObject, Version } from '../http/schema.ts'
 import { VersionQuery } from '../snapshots/schema.ts'
 
-const PredicateRef = Type.Unsafe<object>(Type.Ref('Predicate'))
+/** What files are selected by. */
+export const PredicateRef = Type.Unsafe<object>(Type.Ref('Predicate'))
 
 export const Scan = define(
   'Scan',
@@ -86,3 +87,16 @@ export const ScanResult = define(
     { description: 'Files that can hold rows that satisfy a predicate; no other file does.' },
   ),
 )
+
+const FileCount = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+
+/** The place of a file in a scan, as a cursor has it. */
+export const ScanPlace = Type.Object({
+  at: Version('The version that the scan shows.'),
+  addedVersion: Type.Integer({ minimum: -1, maximum: Number.MAX_SAFE_INTEGER }),
+  addedPosition: LinePosition,
+  numFiles: FileCount,
+  numMatched: FileCount,
+  prunedByPartition: FileCount,
+  prunedByStatistics: FileCount,
+})

@@ -148,7 +148,8 @@ export function inPlaces(
   commits: readonly Commit[],
   changed: readonly (Commit | ChangedTable)[],
 ): (Commit | ChangedTable)[] {
-  const places = [...parts, ...changes].map(({ place }, at) => place ?? at)
+  const written = parts.filter(({ onlyReads }) => !onlyReads)
+  const places = [...written, ...changes].map(({ place }, at) => place ?? at)
   const tables = [...commits, ...changed].map((table, at) => ({ table, place: places[at] ?? at }))
   return tables.sort((a, b) => a.place - b.place).map(({ table }) => table)
 }

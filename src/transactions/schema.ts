@@ -76,7 +76,7 @@ export const CreateTransaction = define(
           type: 'string',
           default: 'RepeatableRead',
           description:
-            'Of what is read through the transaction. With Serializable, proposals that give no isolationLevel are judged at Serializable.',
+            'Of what is read through the transaction. ReadCommitted: each read sees what is committed then. RepeatableRead: all reads of all tables see one view, fixed by the first. Serializable: besides, nothing that was read may have changed at the commit; proposals that give no isolationLevel are judged at Serializable.',
         }),
       ),
       priority: Type.Optional(

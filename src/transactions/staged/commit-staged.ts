@@ -14,6 +14,7 @@ import { transactionRow } from '../transaction-json.ts'
 import { findDuplicateFiles } from './duplicate-files.ts'
 import { findStagedViolations } from './limits.ts'
 import { type LockedTransaction, releaseClaim, renewClaim, updateCommitting } from './queries.ts'
+import { readingPart, withReads } from './reads.ts'
 import { abandonParts, type PartsContext, receiveParts } from './receive-parts.ts'
 import { notActive } from './rules.ts'
 import type { StageContext } from './stage-table.ts'
@@ -91,7 +92,7 @@ function beginCommit(
     }
     const claim = randomUUID()
     await updateCommitting(tx, { id, claim, forMs })
-    return { row: found, claim, tables: tables.filter(({ fields }) => fields !== null) }
+    return { row: found, claim, tables }
   })
 }
 
@@ -116,10 +117,12 @@ async function submit(
     label: label ?? undefined,
     begun: { createdAt, claim },
   }
-  const parts = await receiveParts(context, id, tables)
-  await refuseDuplicates(context, parts)
+  const staged = tables.filter(({ fields }) => fields !== null)
+  const received = await receiveParts(context, id, staged)
+  await refuseDuplicates(context, received)
+  const parts = isolationLevel === 'Serializable' ? judgedByReads(received, tables) : received
   return context.committer.submit({
-    parts: isolationLevel === 'Serializable' ? parts.map(judgedStrictly) : parts,
+    parts,
     transaction,
     idempotent,
     answer: (verdict) =>
@@ -129,6 +132,20 @@ async function submit(
           : transactionRow({ ...transaction, ...verdict }),
       ),
   })
+}
+
+/** The parts with all that was read through the transaction, also of tables that nothing is proposed to. */
+function judgedByReads(parts: readonly Part[], tables: readonly StagedTableRow[]): Part[] {
+  const rows = new Map(tables.map((row) => [row.tableId, row]))
+  const onlyRead = tables.filter(({ fields }) => fields === null)
+  return [
+    ...parts.map((part) => {
+      const row = rows.get(part.table)
+      const strict = judgedStrictly(part)
+      return row === undefined ? strict : withReads(strict, row)
+    }),
+    ...onlyRead.map((row, at) => readingPart(row, parts.length + at)),
+  ]
 }
 
 async function refuseDuplicates(

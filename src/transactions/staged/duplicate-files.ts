@@ -31,9 +31,9 @@ function repeatedPaths(actions: Part['proposal']['actions']): string[] {
   const repeated = new Set<string>()
   for (const { kind, body } of actions) {
     if (kind !== 'add') continue
-    // A path that cannot be kept is told of when the files are judged.
-    const path = loggedKey(body.path) ?? body.path
-    if (met.has(path)) repeated.add(path)
+    // What is wrong with a path that cannot be kept is told at the commit.
+    const path = loggedKey(body.path) ?? ''
+    if (path !== '' && met.has(path)) repeated.add(path)
     met.add(path)
   }
   return [...repeated].sort().slice(0, duplicatesMax)
@@ -41,7 +41,7 @@ function repeatedPaths(actions: Part['proposal']['actions']): string[] {
 
 async function listRepeatedPaths(db: Db, stage: string): Promise<string[]> {
   const { rows } = await sql<{ path: string }>`
-    select path from ${sql.table(stage)} where kind = 'add'
+    select path from ${sql.table(stage)} where kind = 'add' and path <> ''
     group by path having count(*) > 1
     order by path limit ${duplicatesMax}`.execute(db)
   return rows.map(({ path }) => path)

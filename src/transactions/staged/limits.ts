@@ -32,14 +32,18 @@ export function findStagedViolations(
   return violations
 }
 
-/** The shares of staged tables in their transaction; tables that were only read have none. */
+/** The shares of tables in their transaction; those that were only read have no actions. */
 export function countStaged(
   tables: readonly StagedTableRow[],
   { actionsMax }: Pick<StagedLimits, 'actionsMax'>,
 ): CountedTable[] {
-  return tables.flatMap(({ tableId, fields, numActions }) => {
-    if (fields === null) return []
-    const isEmpty = numActions === 0 && !Object.hasOwn(JSON.parse(fields), 'idempotency')
+  return tables.map(({ tableId, fields, numActions }) => {
+    const isEmpty = fields !== null && isEmptyProposal(fields, numActions)
     return { named: { tableId }, actionCount: numActions, maxActions: actionsMax, isEmpty }
   })
+}
+
+/** An app transaction alone is no action, but not nothing. */
+function isEmptyProposal(fields: string, numActions: number): boolean {
+  return numActions === 0 && !Object.hasOwn(JSON.parse(fields), 'idempotency')
 }

@@ -27,12 +27,14 @@ export interface LockedTransaction extends TransactionRow {
   /** Whether an attempt to commit it was given up. */
   wasCommitting: boolean
   ageMs: number
+  /** What all its reads see, once there was one. */
+  view: string | null
 }
 
 /** Locks a transaction, and so orders all that is done with it. */
 export async function lockTransaction(tx: Tx, id: string): Promise<LockedTransaction | undefined> {
   const { rows } = await sql<LockedTransaction>`
-    select ${transactionColumns}, tables,
+    select ${transactionColumns}, tables, view,
       state = 'committing' and ${presentState} <> 'committing' as "wasCommitting",
       (extract(epoch from clock_timestamp() - created_at) * 1000)::bigint as "ageMs"
     from transactions where id = ${id}::uuid
@@ -45,6 +47,27 @@ export async function updateGivenUp(tx: Tx, id: string): Promise<void> {
   await sql`
     update transactions set state = 'active', claim = null, claimed_until = null
     where id = ${id}::uuid`.execute(tx)
+}
+
+/** What all reads of a locked transaction see: fixed by the first of them. */
+export async function fixView(tx: Tx, id: string): Promise<string> {
+  const { rows } = await sql<{ view: string }>`
+    update transactions set view = pg_current_snapshot() where id = ${id}::uuid
+    returning view`.execute(tx)
+  return rows[0]?.view ?? ''
+}
+
+/** The newest version of a table in a view; versions become visible in their order. */
+export async function findVersionIn(
+  tx: Tx,
+  { tableId, view }: { tableId: string; view: string },
+): Promise<number | undefined> {
+  const { rows } = await sql<{ version: number }>`
+    select version from commits
+    where table_id = ${tableId}::uuid and pg_visible_in_snapshot(xid, ${view}::pg_snapshot)
+    order by version desc
+    limit 1`.execute(tx)
+  return rows[0]?.version
 }
 
 /** Who commits a transaction, and for how long it is taken to live. */

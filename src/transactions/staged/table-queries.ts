@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import type { DeclaredReads } from '../../commits/reads.ts'
 import type { Db, Tx } from '../../database/connect.ts'
 
 /** A table of a transaction: what is proposed to it, and what was read of it. */
@@ -139,6 +140,19 @@ export async function clearStaged(tx: Tx, of: TableOf): Promise<boolean> {
 
 const isOf = ({ transactionId, tableId }: TableOf) =>
   sql`transaction_id = ${transactionId}::uuid and table_id = ${tableId}::uuid`
+
+/** Notes what was read of a table of a locked transaction, in place of what was noted before. */
+export async function updateReads(
+  tx: Tx,
+  { transactionId, tableId }: TableOf,
+  { readVersion, reads }: { readVersion: number; reads: DeclaredReads },
+): Promise<void> {
+  await sql`
+    insert into transaction_tables (transaction_id, table_id, read_version, reads)
+    values (${transactionId}::uuid, ${tableId}::uuid, ${readVersion}, ${JSON.stringify(reads)}::json)
+    on conflict (transaction_id, table_id) do update set
+      read_version = excluded.read_version, reads = excluded.reads`.execute(tx)
+}
 
 /** Forgets a table of which nothing is proposed or read. */
 export async function deleteEmpty(tx: Tx, of: TableOf): Promise<void> {
