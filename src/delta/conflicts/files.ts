@@ -83,20 +83,17 @@ export function appendCollision(
   return undefined
 }
 
-/** The first remove at one of the paths. Costs what the smaller of the two holds. */
+/** Of the removes at these paths the one whose path sorts first. Costs what the smaller of the two holds. */
 function removeAt(
   removes: ReadonlyMap<string, RemoveFile>,
   paths: ReadonlySet<string>,
 ): RemoveFile | undefined {
-  if (paths.size < removes.size) {
-    for (const path of paths) {
-      const remove = removes.get(path)
-      if (remove !== undefined) return remove
-    }
-    return undefined
+  const [few, many] = paths.size < removes.size ? [paths, removes] : [removes, paths]
+  let first: string | undefined
+  for (const path of few.keys()) {
+    if (many.has(path) && (first === undefined || path < first)) first = path
   }
-  for (const [path, remove] of removes) if (paths.has(path)) return remove
-  return undefined
+  return first === undefined ? undefined : removes.get(first)
 }
 
 /**
