@@ -23,7 +23,7 @@ export interface Ground {
   stagePool: Pool
   db: Db
   storage: Storage
-  publisher: Pick<Publisher, 'wake' | 'retry' | 'status'>
+  publisher: Pick<Publisher, 'wake' | 'retry' | 'status' | 'takePublished'>
   log: { warn: (facts: object, message: string) => void }
 }
 
@@ -68,6 +68,7 @@ export function createServices(
       storage,
       sidecarActionsMax: 250_000,
       pollMs: config.mirrorPollMs,
+      takePublished: publisher.takePublished,
       onCheckpoint: ({ seconds, isWritten }) =>
         metrics.checkpointSeconds.observe({ result: isWritten ? 'written' : 'failed' }, seconds),
       onCleanUp: (files) => metrics.removedLogFiles.inc(files),

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Problem } from '../problems.ts'
 import { cleanUpLog } from './clean-up-log.ts'
+import { Lookout } from './lookout.ts'
 import {
   claimCheckpoint,
   listDueCheckpoints,
@@ -26,6 +27,8 @@ export interface Checkpointer {
 
 export interface CheckpointerOptions extends CheckpointContext {
   pollMs: number
+  /** The tables of which this server has published versions since it was asked last. */
+  takePublished: () => string[]
   onCheckpoint: (outcome: { seconds: number; isWritten: boolean }) => void
   onCleanUp: (files: number) => void
   onChecksums: (versions: number) => void
@@ -59,6 +62,7 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
   let last: Promise<unknown> = Promise.resolve()
   let loops: Promise<void>[] = []
   const swept = new Set<string>()
+  const lookout = new Lookout()
 
   /** Runs work when all that was asked for before has ended. */
   function inLine<Result>(work: () => Promise<Result>): Promise<Result> {
@@ -124,10 +128,14 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
 
   async function writeSomeChecksums(): Promise<number> {
     const began = performance.now()
-    const versions = await writeChecksums(db, { storage, swept })
-    options.onChecksums(versions)
-    if (versions > 0) await restAfter(began, restsFor.checksums)
-    return versions
+    lookout.tell(options.takePublished())
+    const asked = lookout.next(began)
+    if (asked?.length === 0) return 0
+    const found = await writeChecksums(db, asked, { storage, swept })
+    lookout.note(asked, found, performance.now())
+    options.onChecksums(found.versions)
+    if (found.versions > 0) await restAfter(began, restsFor.checksums)
+    return found.versions + (lookout.knowsMore() ? 1 : 0)
   }
 
   function restAfter(began: number, times: number): Promise<void> {

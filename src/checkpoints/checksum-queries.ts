@@ -20,10 +20,12 @@ const waitingMax = 20_000
 /**
  * Locks tables of which versions were published that have no checksum yet, those that nobody else is at; of each so
  * many versions as there is room for, and of all no more than `versionsMax`. A table whose publisher has much to
- * catch up with is left to it, unless too many wait here as well.
+ * catch up with is left to it, unless too many wait here as well. Of `tableIds` each is found by its keys; without
+ * them all tables are looked at, which takes a while where they are many.
  */
 export async function lockFollowed(
   tx: Tx,
+  tableIds: readonly string[] | undefined,
   { tablesMax, versionsMax }: { tablesMax: number; versionsMax: number },
 ): Promise<FollowedTable[]> {
   const { rows } = await sql<FollowedTable>`
@@ -32,7 +34,8 @@ export async function lockFollowed(
     from checkpoints c
     join mirrors m on m.table_id = c.table_id
     join tables t on t.id = c.table_id
-    where m.published_version > c.checksum_version and ${isOpen} and ${isDue}
+    where ${tableIds === undefined ? sql`true` : sql`c.table_id = any(${tableIds}::uuid[])`}
+      and m.published_version > c.checksum_version and ${isOpen} and ${isDue}
       and (t.version - m.published_version < ${backlogMax}
         or m.published_version - c.checksum_version > ${waitingMax})
     limit ${tablesMax}

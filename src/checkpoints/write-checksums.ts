@@ -15,6 +15,7 @@ import {
   type VersionRow,
 } from './checksum-queries.ts'
 import { ChecksumState, heldKeysMax } from './checksum-state.ts'
+import type { Found } from './lookout.ts'
 import { recordCheckpointFailures } from './queries.ts'
 import { dueVersion } from './rules.ts'
 
@@ -33,17 +34,25 @@ interface Share {
   holding: readonly KeyedAction[]
 }
 
+/** What came of a look for work, and how many versions were looked at. */
+interface Written extends Found {
+  versions: number
+}
+
 /**
  * Writes checksums beside commits that were published, and notes of which versions a checkpoint is due. What fails at
- * one table is no other's. Answers how many versions were looked at. `swept` remembers tables from call to call.
+ * one table is no other's. Looks for work at some tables, or at all. `swept` remembers tables from call to call.
  */
 export function writeChecksums(
   db: Db,
+  tableIds: readonly string[] | undefined,
   { storage, swept }: { storage: Storage; swept: Set<string> },
-): Promise<number> {
+): Promise<Written> {
   return inTransaction(db, async (tx) => {
-    const tables = await lockFollowed(tx, roundMax)
-    if (tables.length === 0) return 0
+    const began = performance.now()
+    const tables = await lockFollowed(tx, tableIds, roundMax)
+    const lookMs = performance.now() - began
+    if (tables.length === 0) return { done: [], failed: [], versions: 0, lookMs, isCut: false }
     const byTable = <Row extends { tableId: string }>(rows: readonly Row[]) =>
       Map.groupBy(rows, ({ tableId }) => tableId)
     const versions = byTable(await listVersions(tx, tables))
@@ -63,11 +72,15 @@ export function writeChecksums(
     )
     const done = ends.flatMap((end) => (end.status === 'fulfilled' ? end.value : []))
     await recordFollowed(tx, done)
-    await recordCheckpointFailures(
-      tx,
-      ends.flatMap((end, index) => toFailure(end, tables[index])),
-    )
-    return done.reduce((sum, { tableId }) => sum + (versions.get(tableId)?.length ?? 0), 0)
+    const failures = ends.flatMap((end, index) => toFailure(end, tables[index]))
+    await recordCheckpointFailures(tx, failures)
+    return {
+      done: done.map(({ tableId }) => tableId),
+      failed: failures.map(({ tableId }) => tableId),
+      versions: done.reduce((sum, { tableId }) => sum + (versions.get(tableId)?.length ?? 0), 0),
+      lookMs,
+      isCut: tables.length === roundMax.tablesMax,
+    }
   })
 }
 

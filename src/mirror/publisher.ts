@@ -14,6 +14,8 @@ export interface Publisher {
   /** Tries tables at once, also in a store that is left alone. */
   retry: (tableIds: readonly string[]) => void
   status: () => MirrorStatus
+  /** The tables of which versions were published since this was asked last. */
+  takePublished: () => string[]
   /** Ends the work under way and begins no more. */
   stop: () => Promise<void>
 }
@@ -52,6 +54,7 @@ export function startPublisher(options: PublisherOptions): Publisher {
   const underWay = new Set<Promise<void>>()
   let { states, pending, lagMs, published, ahead } = noPublisher.status()
   const failures = zeroes(failureKinds)
+  const moved = new Set<string>()
   let stopped = false
 
   function pump(): void {
@@ -91,6 +94,7 @@ export function startPublisher(options: PublisherOptions): Publisher {
     if (result.kind === 'published') {
       published += result.versions
       ahead += result.ahead
+      if (result.versions > 0) moved.add(tableId)
     }
     if (!('failure' in result)) return
     failures[result.failure] += 1
@@ -139,6 +143,11 @@ export function startPublisher(options: PublisherOptions): Publisher {
       ahead,
       failures,
     }),
+    takePublished() {
+      const tableIds = [...moved]
+      moved.clear()
+      return tableIds
+    },
     async stop() {
       stopped = true
       clearTimeout(timer)
@@ -160,6 +169,7 @@ export const noPublisher: Publisher = {
     ahead: 0,
     failures: zeroes(failureKinds),
   }),
+  takePublished: () => [],
   async stop() {},
 }
 

@@ -20,6 +20,7 @@ const checkpointer = createCheckpointer({
   storage: createStorage(loadConfig({ ...process.env, MIRROR_ROOTS: root })),
   sidecarActionsMax: 4,
   pollMs: 1000,
+  takePublished: () => [],
   onCheckpoint() {},
   onCleanUp() {},
   onChecksums() {},

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
+import { writeChecksums } from '../../src/checkpoints/write-checksums.ts'
 import { checkpointFileName, checksumFileName, commitFileName } from '../../src/delta/log-files.ts'
 import { publishTables } from '../../src/mirror/publish-tables.ts'
 import { add } from '../support/api.ts'
@@ -52,6 +53,21 @@ async function ground(t: Test, configuration: Record<string, string>): Promise<G
       }),
   }
 }
+
+t.test('checksums are written of the tables that were published, or of all', async (t) => {
+  const server = await startTestServer(t, {}, { mirror: false })
+  const { db, storage } = server
+  const tables = [await server.makeTable(), await server.makeTable()]
+  const [one = '', other = ''] = tables
+  for (const table of tables) await server.commit(table, { actions: [add('a')] })
+  const swept = new Set<string>()
+  const write = (tableIds?: string[]) => writeChecksums(db, tableIds, { storage, swept })
+  t.match(await write(tables), { done: [], versions: 0 })
+  await publishTables(db, { tableIds: tables, storage, sweep: false })
+  t.match(await write([one]), { done: [one], versions: 2 })
+  t.match(await write([one]), { done: [], versions: 0 })
+  t.match(await write(), { done: [other], versions: 2 })
+})
 
 t.test('a checkpoint is written whenever an interval is full', async (t) => {
   const { log, commit, has } = await ground(t, { 'delta.checkpointInterval': '3' })
