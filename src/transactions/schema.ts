@@ -162,7 +162,7 @@ const ofStaged = {
 export const StagedTable = define(
   'StagedTable',
   Type.Object(
-    { ...ofStaged, status: Type.Enum(['staged', 'read'], { type: 'string' }) },
+    { ...ofStaged, status: Type.Enum(['staged', 'read', 'unstaged'], { type: 'string' }) },
     { description: 'A table of a transaction that is under way.' },
   ),
 )

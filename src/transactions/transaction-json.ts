@@ -48,7 +48,7 @@ export function stagedTableText({ tableId, fields, ...row }: StagedTableRow): st
   return objectText({
     ...memberTexts({
       tableId,
-      status: isStaged ? 'staged' : 'read',
+      status: isStaged ? 'staged' : row.readVersion === null ? 'unstaged' : 'read',
       readVersion: row.readVersion ?? undefined,
       numActions: isStaged ? row.numActions : undefined,
     }),

@@ -77,7 +77,7 @@ t.test('what is staged over several requests and servers is committed at one mom
   t.match(await sendLines(way, one ?? '', [add('c')]), { body: { numActions: 3 } })
   await server.post(`${way}/tables/${three}/actions`, [add('x')])
   const unstaged = await server.call('DELETE', `${way}/tables/${three}`)
-  t.match(unstaged, { status: 200, body: { tableId: three } })
+  t.match(unstaged, { status: 200, body: { tableId: three, status: 'unstaged' } })
   t.strictSame(codeOf(await server.call('DELETE', `${way}/tables/${three}`)), [
     404,
     'table-not-staged',

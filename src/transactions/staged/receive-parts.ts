@@ -2,7 +2,7 @@ import { parseAction, toProposal } from '../../commits/proposal.ts'
 import type { CreateCommit } from '../../commits/schema.ts'
 import { type Intake, openIntake } from '../../commits/staged/intake.ts'
 import { createStage } from '../../commits/staged/stage.ts'
-import type { Part } from '../../commits/unit.ts'
+import type { Part, Proposal } from '../../commits/unit.ts'
 import type { Db, Pool } from '../../database/connect.ts'
 import { memberSources } from '../../delta/json.ts'
 import { parseJson } from '../../http/json-reading.ts'
@@ -30,25 +30,20 @@ export async function receiveParts(
   transactionId: string,
   tables: readonly StagedTableRow[],
 ): Promise<Part[]> {
-  const intakes: Intake[] = []
   const parts: Part[] = []
   let room = context.heldActionsMax
   try {
     for (const [place, row] of tables.entries()) {
-      const intake = openTableIntake(context, { table: row.tableId, room })
-      intakes.push(intake)
-      const proposal = await receiveTable(context.db, { transactionId, row }, intake).catch(
-        (error) => {
-          const at = { table: row.tableId, index: place }
-          throw error instanceof Problem ? inTable(error, at) : error
-        },
-      )
+      const proposal = await receiveTable(context, { transactionId, row, room }).catch((error) => {
+        const at = { table: row.tableId, index: place }
+        throw error instanceof Problem ? inTable(error, at) : error
+      })
       parts.push({ table: row.tableId, proposal, place })
       if (proposal.staged === undefined) room -= proposal.actions.length
     }
     return parts
   } catch (error) {
-    await Promise.all(intakes.map((intake) => intake.abandon()))
+    await abandonParts(parts)
     throw error
   }
 }
@@ -58,24 +53,30 @@ export async function abandonParts(parts: readonly Part[]): Promise<void> {
   await Promise.allSettled(parts.map(({ proposal }) => proposal.staged?.stage.drop()))
 }
 
-/** An intake of actions on a table, of which memory has room for so many. */
-export function openTableIntake(
-  { db, stagePool, actionsMax }: Omit<PartsContext, 'heldActionsMax'>,
-  { table, room }: { table: string; room: number },
-): Intake {
-  return openIntake({
+/** What is staged for one table; memory has room for so many of its actions. An intake is let go of with its table. */
+async function receiveTable(
+  { db, stagePool, actionsMax }: PartsContext,
+  { transactionId, row, room }: { transactionId: string; row: StagedTableRow; room: number },
+): Promise<Proposal> {
+  const intake = openIntake({
     actionsMax,
     heldActionsMax: Math.max(0, room),
-    readHead: async () => headOf(await getTable(db, table)),
+    readHead: async () => headOf(await getTable(db, row.tableId)),
     createStage: () => createStage({ db, stagePool }),
   })
+  try {
+    return await takeIn(db, { transactionId, row }, intake)
+  } catch (error) {
+    await intake.abandon()
+    throw error
+  }
 }
 
-async function receiveTable(
+async function takeIn(
   db: Db,
   { transactionId, row }: { transactionId: string; row: StagedTableRow },
   intake: Intake,
-) {
+): Promise<Proposal> {
   const { tableId, fields } = row
   for await (const lines of stagedLines(db, { transactionId, tableId })) {
     await intake.take(lines.map(parseAction))
