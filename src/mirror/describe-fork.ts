@@ -19,8 +19,8 @@ export async function describeFork(
 ): Promise<Fork> {
   const ours = version <= headVersion ? await describeOurs(db, tableId, version) : undefined
   // What cannot be looked at now must not hide that there is a fork.
-  const theirs = await describeTheirs(folder, version).catch(() => undefined)
-  return { version, ours, theirs }
+  const found = await describeTheirs(folder, version).catch(() => undefined)
+  return { version, ours, theirs: found?.theirs }
 }
 
 async function describeOurs(db: Db, tableId: string, version: number): Promise<ForkSide> {
@@ -35,38 +35,45 @@ async function describeOurs(db: Db, tableId: string, version: number): Promise<F
   return side.end()
 }
 
-/** What the log holds at a version; undefined when it has no commit there. */
-export async function describeTheirs(folder: Folder, version: number): Promise<Fork['theirs']> {
-  const name = commitFileName(version)
+/** What the log holds from a version on: that version, or one behind that is missing. Undefined when neither. */
+export async function describeTheirs(
+  folder: Folder,
+  version: number,
+): Promise<Pick<Fork, 'theirs' | 'nextVersion'> | undefined> {
   const found = await findCommits(folder, version)
   if (found === undefined) return undefined
+  if (found.version > version) return { nextVersion: found.version }
   const { size, modifiedAt, lastVersion } = found
   const side = new SideReader()
   const isWhole = size <= hashedBytesMax
   const end = isWhole ? size : SideReader.headBytes
-  if (end > 0)
+  if (end > 0) {
+    const name = commitFileName(version)
     for await (const chunk of await folder.read(name, { start: 0, end })) side.take(chunk)
+  }
   const { sha256, ...told } = side.end()
   return {
-    ...told,
-    sizeInBytes: size,
-    sha256: isWhole ? sha256 : undefined,
-    modifiedAt: new Date(modifiedAt).toISOString(),
-    lastVersion,
+    theirs: {
+      ...told,
+      sizeInBytes: size,
+      sha256: isWhole ? sha256 : undefined,
+      modifiedAt: new Date(modifiedAt).toISOString(),
+      lastVersion,
+    },
   }
 }
 
-/** The file of a version, and the version up to which those behind it follow without a gap. */
+/** The first commit from a version on, and the version up to which those behind it follow without a gap. */
 async function findCommits(folder: Folder, version: number) {
-  let first: { size: number; modifiedAt: number; lastVersion: number } | undefined
+  let first: { version: number; size: number; modifiedAt: number; lastVersion: number } | undefined
   let looked = 0
   const startAfter = version > 0 ? commitFileName(version - 1) : undefined
   for await (const { name, size, modifiedAt } of folder.list(startAfter ? { startAfter } : {})) {
     looked += 1
     const file = parseLogFileName(name)
     if (file?.kind === 'commit' && file.version >= version) {
-      if (file.version !== (first === undefined ? version : first.lastVersion + 1)) break
-      first ??= { size, modifiedAt, lastVersion: version }
+      first ??= { version: file.version, size, modifiedAt, lastVersion: file.version - 1 }
+      if (file.version !== first.lastVersion + 1) break
       first.lastVersion = file.version
     }
     if (looked >= filesMax) break

@@ -110,10 +110,12 @@ export interface LockedMirror {
 
 /**
  * Whether the mirror `m` may go on by itself: nobody has paused it, and its log is not forked. A fork at a version that
- * had not been committed is met anew once it is, so that what both sides have is on record.
+ * had not been committed is met anew once it is, so that what both sides have is on record; where the log lacks that
+ * version and goes on behind it, ours would come to stand before what was made without it.
  */
 const goesOnSql = sql<boolean>`
-  m.paused_at is null and (m.state <> 'forked' or m.fork->'ours' is null)`
+  m.paused_at is null
+  and (m.state <> 'forked' or (m.fork->'ours' is null and m.fork->'nextVersion' is null))`
 
 const isDueSql = sql<boolean>`(m.next_retry_at is null or m.next_retry_at <= clock_timestamp())`
 

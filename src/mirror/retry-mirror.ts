@@ -42,13 +42,16 @@ export async function retryMirror(
   return outcome
 }
 
-/** Looks for a commit behind all that is published, and records it as a fork; answers whether there is one. */
+/** Looks for commits behind all that is published, and records them as a fork; answers whether there are any. */
 async function noteForeign(tx: Tx, storage: Storage, table: TableRow): Promise<boolean> {
-  if (table.publishedVersion < table.version) return false
-  const version = table.version + 1
-  const theirs = await lookBehind(storage, table)
-  if (theirs === undefined) return false
-  const error = `Version ${version} is in the log already, and was not committed here. It can be adopted as long as nothing else is committed.`
+  const version = table.publishedVersion + 1
+  const found = await lookBehind(storage, table)
+  if (found === undefined) return false
+  const { nextVersion } = found
+  const error =
+    nextVersion === undefined
+      ? `Version ${version} is in the log already, and was not committed here. It can be adopted as long as nothing else is committed.`
+      : `Version ${nextVersion} is in the log, and was not committed here; version ${version} is missing. Nothing is published in its place. Bring its file back and adopt what stands there, or move the files from version ${nextVersion} on out of the log; then retry.`
   await recordFailures(tx, [
     {
       tableId: table.id,
@@ -56,17 +59,22 @@ async function noteForeign(tx: Tx, storage: Storage, table: TableRow): Promise<b
       error,
       state: 'forked',
       delayMs: undefined,
-      fork: { version, theirs },
+      fork: { version, ...found },
     },
   ])
   return true
 }
 
-/** A storage that does not answer is no reason to refuse: the attempt that follows will tell. */
-async function lookBehind(storage: Storage, { location, version }: TableRow) {
+/**
+ * What of others stands behind all that is published. What was committed here and may be there already is left to the
+ * attempt that follows, and so is a storage that does not answer.
+ */
+async function lookBehind(storage: Storage, { location, version, publishedVersion }: TableRow) {
   try {
     const folder = await storage.open(deltaLogOf(location))
-    return await describeTheirs(folder, version + 1)
+    const found = await describeTheirs(folder, publishedVersion + 1)
+    const isOurs = publishedVersion < version && found?.nextVersion === undefined
+    return isOurs ? undefined : found
   } catch {
     return undefined
   }

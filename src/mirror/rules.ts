@@ -32,7 +32,9 @@ export interface Fork {
   version: number
   /** What was committed here; absent while nothing was, so that theirs can be adopted. */
   ours?: ForkSide | undefined
-  /** What stands in the log; absent when it could not be looked at. */
+  /** The version that the log goes on with, where it lacks this one. */
+  nextVersion?: number | undefined
+  /** What stands in the log; absent when it lacks this version, or could not be looked at. */
   theirs?: (ForkSide & { modifiedAt: string; lastVersion: number }) | undefined
 }
 

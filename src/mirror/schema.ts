@@ -39,6 +39,13 @@ const Fork = define(
             'What was committed here. Absent while nothing was: then `retry?policy=adopt` can take theirs in.',
         }),
       ),
+      nextVersion: Type.Optional(
+        Type.Integer({
+          minimum: 0,
+          description:
+            'The version that the log goes on with, where `version` is missing: somebody wrote it, and the file before it is gone.',
+        }),
+      ),
       theirs: Type.Optional(
         Type.Object(
           {
@@ -49,7 +56,10 @@ const Fork = define(
               description: 'How far the log goes on from there without a gap, as it was found.',
             }),
           },
-          { description: 'What stands in the log. Absent when it could not be looked at.' },
+          {
+            description:
+              'What stands in the log. Absent when nothing does, or it could not be looked at.',
+          },
         ),
       ),
     },

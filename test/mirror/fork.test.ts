@@ -136,6 +136,41 @@ t.test('what somebody wrote behind the newest version is found by a retry', asyn
   })
 })
 
+t.test('a log that goes on behind a version that is missing is told of by a retry', async (t) => {
+  const { server, table, publish, path, foreignFile, log } = await publishedTable(t)
+  await foreignFile(2, foreign)
+  await foreignFile(3, foreign)
+  const found = await server.post(`${path}/retry`)
+  t.match(found, {
+    status: 200,
+    body: {
+      state: 'forked',
+      lastError: /^Version 2 is in the log.* version 1 is missing/,
+      fork: { version: 1, nextVersion: 2 },
+    },
+  })
+  t.strictSame(Object.keys(found.body.fork), ['version', 'nextVersion'])
+  t.match(await server.post(`${path}/retry?policy=adopt`), { body: { code: 'not-adoptable' } })
+
+  await t.test('and nothing is published in the gap', async (t) => {
+    await server.commit(table, { actions: [add('ours')] })
+    t.strictSame(await publish(), { kind: 'idle' })
+    t.match(await server.post(`${path}/retry`), {
+      body: { state: 'forked', pending: 1, fork: { version: 1, nextVersion: 2 } },
+    })
+    t.strictSame(await publish(), { kind: 'idle' })
+    t.strictSame([...(await readLog(log)).keys()], [0, 2, 3].map(commitFileName))
+  })
+
+  await t.test('until what stands behind it is out of the way', async (t) => {
+    for (const version of [2, 3]) {
+      await rename(join(log, commitFileName(version)), join(log, '..', `theirs-${version}.json`))
+    }
+    t.match(await server.post(`${path}/retry`), { body: { state: 'behind' } })
+    t.match(await publish(), { kind: 'published', versions: 1, more: false })
+  })
+})
+
 t.test('a file of ours that somebody touched without changing it is no fork', async (t) => {
   const { server, table, publish, path, log, foreignFile } = await publishedTable(t)
   await server.commit(table, { actions: [add('a')] })
