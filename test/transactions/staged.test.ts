@@ -305,3 +305,51 @@ t.test('each request is applied once under its key', async (t) => {
   const done = await twice((headers) => server.post(`${way}/commit`, undefined, { ...headers }))
   t.match(done, { status: 200, body: { tables: [{ numAddedFiles: 3 }] } })
 })
+
+t.test('what dead servers and clients that went away have left is removed', async (t) => {
+  const table = await server.makeTable()
+  const way = await begin({ tables: [{ table, actions: [add('a')] }] })
+  const transactionId = way.split('/').at(-1)
+  const long = JSON.stringify(add('b', { tags: { long: 'x'.repeat(100_000) } }))
+  const body = new ReadableStream({
+    async pull(controller) {
+      if (await countUnfinished()) controller.error(new Error('gone'))
+      else controller.enqueue(Buffer.from(`${long}\n`.repeat(10)))
+    },
+  })
+  const sent = fetch(`${server.address}${way}/tables/${table}/actions`, {
+    method: 'POST',
+    headers: ndjson,
+    body,
+    duplex: 'half',
+  })
+  await t.rejects(sent)
+  while ((await countUnfinished()) > 0);
+  await sql`
+    with chunk as (
+      insert into transaction_chunks (id, transaction_id, table_id, num_actions)
+      values (gen_random_uuid(), ${transactionId}::uuid, ${table}::uuid, 0) returning id
+    )
+    insert into transaction_lines select id, 0, '{}' from chunk`.execute(server.db)
+  await sweep()
+  t.equal(await countUnfinished(), 1, 'it may be under way')
+  const old = stagedLeftovers(server.db, { requestMsMax: 0, databaseCopyMsMax: 0 })
+  while ((await old.sweep()) > 0);
+  t.equal(await countUnfinished(), 0)
+  await sql`
+    update transactions set state = 'rolling-back'
+    where id = ${transactionId}::uuid`.execute(server.db)
+  await sweep()
+  t.match((await server.get(way)).body, { state: 'rolled-back', endedAt: /^\d/ })
+  t.equal(await numRows(way), 0)
+  const { rows } = await sql<{ count: number }>`
+    select count(*) from transaction_lines l
+    where not exists (select from transaction_chunks where id = l.chunk_id)`.execute(server.db)
+  t.equal(rows[0]?.count, 0, 'no lines without their chunk')
+})
+
+async function countUnfinished(): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    select count(*) from transaction_chunks where first_index is null`.execute(server.db)
+  return rows[0]?.count ?? 0
+}
