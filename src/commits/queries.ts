@@ -4,8 +4,9 @@ import { rowIdsIn } from './row-id-text.ts'
 import type { ActionRow, ActionUpdate, CommitRow, FileRow, FileUpdate, LiveFile } from './rows.ts'
 
 /**
- * The live files at these places. Each is the first in files_live_path_key from its place on: asked for like this,
- * no other index can be taken, whatever is known of the table when the statement is planned.
+ * The live files at these places. Each is the first in files_live_path_key from its place on and up to it: asked for
+ * like this, no other index can be taken, whatever is known of the table when the statement is planned, and where a
+ * million files were just removed nobody walks over them.
  */
 export async function findLiveFiles(
   tx: Tx,
@@ -22,9 +23,10 @@ export async function findLiveFiles(
     join lateral (
       select * from files
       where removed_version is null and (table_id, path) >= (place.table_id, place.path)
+        and (table_id, path) <= (place.table_id, place.path)
       order by table_id, path
       limit 1
-    ) f on f.table_id = place.table_id and f.path = place.path`.execute(tx)
+    ) f on true`.execute(tx)
   return rows
 }
 
@@ -149,8 +151,8 @@ export async function insertActions(tx: Tx, rows: readonly ActionRow[]): Promise
 }
 
 /**
- * Ends the force of actions. Must come before `insertActions`. Each is the first in actions_current_key from its
- * key on, as in `findLiveFiles`.
+ * Ends the force of actions. Must come before `insertActions`. Each is looked for in actions_current_key as in
+ * `findLiveFiles`.
  */
 export async function supersedeActions(tx: Tx, ends: readonly ActionUpdate[]): Promise<void> {
   if (ends.length === 0) return
@@ -166,8 +168,9 @@ export async function supersedeActions(tx: Tx, ends: readonly ActionUpdate[]): P
       select table_id, kind, key, version, position from actions
       where key is not null and superseded_version is null
         and (table_id, kind, key) >= (e.table_id, e.kind, e.key)
+        and (table_id, kind, key) <= (e.table_id, e.kind, e.key)
       order by table_id, kind, key
       limit 1
-    ) c on c.table_id = e.table_id and c.kind = e.kind and c.key = e.key
+    ) c on true
     where a.table_id = c.table_id and a.version = c.version and a.position = c.position`.execute(tx)
 }

@@ -142,9 +142,10 @@ export async function findAppTransactions(
       select * from actions
       where key is not null and superseded_version is null
         and (table_id, kind, key) >= (w.table_id, 'txn', w.app_id)
+        and (table_id, kind, key) <= (w.table_id, 'txn', w.app_id)
       order by table_id, kind, key
       limit 1
-    ) a on a.table_id = w.table_id and a.kind = 'txn' and a.key = w.app_id
+    ) a on true
     left join lateral (
       select version from actions
       where table_id = w.table_id and key = w.app_id and app_version >= w.asked
