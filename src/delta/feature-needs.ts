@@ -94,13 +94,21 @@ function containsLeaf({ type }: StructField, name: string): boolean {
 function schemaNeeds(schema: StructType): FeatureNeed[] {
   const needs: FeatureNeed[] = []
   for (const { field, pointer, path } of allFields(schema)) {
-    for (const [feature, what] of fieldNeeds(field)) {
-      const because = `column ${quoted(path)} has ${what}`
-      needs.push({ feature, pointer: `/schema${pointer}`, because })
-    }
+    const need = (feature: string, what: string) =>
+      needs.push({
+        feature,
+        pointer: `/schema${pointer}`,
+        because: `column ${quoted(path)} ${what}`,
+      })
+    for (const [feature, what] of fieldNeeds(field)) need(feature, `has ${what}`)
+    // To Spark a column that forbids nulls has an invariant; it does not read a table of which that is not told.
+    if (!field.nullable && !inCollection.test(pointer)) need('invariants', 'forbids nulls')
   }
   return needs
 }
+
+/** The place of a field inside an array or map. */
+const inCollection = /\/(?:element|key|value)Type/
 
 /** Adds what the needed features need in turn. Each feature is told once, with its first reason. */
 export function withDependencies(needs: readonly FeatureNeed[]): FeatureNeed[] {

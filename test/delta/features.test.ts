@@ -75,6 +75,8 @@ t.test('schemas and properties need features', async (t) => {
     ['vacuumProtocolCheck', [], { 'delta.feature.vacuumprotocolcheck': 'supported' }],
     ['nonsense', [], { 'delta.feature.nonsense': 'supported' }],
     ['invariants', [column('a', 'long', { 'delta.invariants': '{}' })], {}],
+    ['invariants', [{ ...column('a'), nullable: false }], {}],
+    ['invariants', [column('a', struct({ ...column('b'), nullable: false }))], {}],
     ['generatedColumns', [column('a', 'long', { 'delta.generationExpression': 'b' })], {}],
     ['allowColumnDefaults', [column('a', 'long', { CURRENT_DEFAULT: '1' })], {}],
     ['identityColumns', [column('a', 'long', { 'delta.identity.start': 1 })], {}],
@@ -99,6 +101,9 @@ t.test('what is off, or only looks like a property, needs nothing', async (t) =>
     ['__proto__']: 'true',
   }
   t.same(featureNeeds(struct(column('a', 'long', { constructor: 1 })), configuration), [])
+  const elementType = struct({ ...column('x'), nullable: false })
+  const list = column('a', { type: 'array', elementType, containsNull: false })
+  t.same(featureNeeds(struct(list), {}), [], 'Spark holds no more of what lies in lists')
 })
 
 t.test('features bring those that they need, with the reason', async (t) => {
