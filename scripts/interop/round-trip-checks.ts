@@ -27,13 +27,16 @@ export async function checkOneTrip(
   return { covered, faults: trip.faults }
 }
 
-/** The long form: all tables that are there, by all readers; prints what came of each. */
-export async function checkAllTrips(folder: string, tools: Tools): Promise<Finding> {
+/** The long form: all tables that are there and another, by all readers; prints what came of each. */
+export async function checkAllTrips(
+  another: SourceTable,
+  { folder, tools }: { folder: string; tools: Tools },
+): Promise<Finding> {
   const names: string[] = []
   for await (const log of glob('*/*/_delta_log', { cwd: root })) names.push(dirname(log))
   if (names.length === 0) throw new Error(`there are no tables in ${root}; set DELTA_TABLES_DIR`)
   names.sort()
-  const tables = names.map((name) => ({ name, folder: join(root, name) }))
+  const tables = [another, ...names.map((name) => ({ name, folder: join(root, name) }))]
   const sparkHere = await installSpark()
   const readers = [
     deltaRs(tools),
@@ -48,7 +51,7 @@ export async function checkAllTrips(folder: string, tools: Tools): Promise<Findi
   const came = trips.filter(({ verdicts }) => verdicts.size > 0)
   const notRun = typeof sparkHere === 'string' ? `; Spark was NOT RUN: ${sparkHere}` : ''
   return {
-    covered: `${came.length} of ${names.length} tables, by ${readers.map(({ name }) => name).join(', ')}${notRun}`,
+    covered: `${came.length} of ${tables.length} tables, by ${readers.map(({ name }) => name).join(', ')}${notRun}`,
     faults: trips.flatMap(({ name, faults }) => faults.map((fault) => `${name}: ${fault}`)),
   }
 }

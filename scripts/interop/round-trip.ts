@@ -12,6 +12,8 @@ import { type Republished, republish } from './republish.ts'
 export interface SourceTable {
   name: string
   folder: string
+  /** Whether this service has written it, so that no reader may refuse it. */
+  isOurs?: boolean
 }
 
 /** What came of a table: what each reader says of it, in short, and all that differs. */
@@ -53,7 +55,9 @@ export async function tripRound(
     const found = await reader.read(copied.flatMap(({ folders }) => folders))
     for (const trip of copied) {
       const own = found.splice(0, trip.folders.length)
-      const faults = differences(trip, own).map((fault) => `${reader.name}: ${fault}`)
+      const faults = [...differences(trip, own), ...refusalsOfOurs(trip, own)].map(
+        (fault) => `${reader.name}: ${fault}`,
+      )
       const result = results.get(trip)
       result?.verdicts.set(reader.name, faults.length > 0 ? 'DIFFERS' : verdictOf(trip, own))
       result?.faults.push(...faults)
@@ -134,6 +138,13 @@ function differences({ copy, folders }: Trip, found: readonly Found[]): string[]
       }),
     )
   })
+}
+
+function refusalsOfOurs({ source }: Trip, [original]: readonly Found[]): string[] {
+  if (source.isOurs !== true) return []
+  return (original?.versions ?? []).flatMap(({ version, error }) =>
+    error === undefined ? [] : [`version ${version} of what we wrote: ${error}`],
+  )
 }
 
 function differingMembers(own: VersionFound, other: VersionFound | undefined): string[] {
