@@ -145,7 +145,7 @@ async function writeWithSidecars(work: Work): Promise<Checkpoint> {
   const v2Lines = () => linesOf([{ checkpointMetadata: { version } }, ...actions])
   const top = await writeFile(work, {
     name: uuidCheckpointFileName(version, randomUUID()),
-    content: 'top',
+    content: 'all',
     lines: inTurn(headLines, v2Lines),
   })
   return checkpointOf(work, [...sidecars, top])

@@ -3,8 +3,11 @@ import type { DataType, MapType, StructField, StructType } from '../data-types.t
 import type { CheckpointSettings } from './settings.ts'
 import { optional } from './statistics-schema.ts'
 
-/** What a file of a checkpoint holds: everything, all but files beside sidecars, or files alone. */
-export type CheckpointContent = 'all' | 'top' | 'files'
+/**
+ * What a file of a checkpoint may hold: everything, or files alone. One that names sidecars has no files, but Spark
+ * does not read it without their columns.
+ */
+export type CheckpointContent = 'all' | 'files'
 
 function struct(fields: Record<string, DataType | undefined>): StructType {
   const given = Object.entries(fields).flatMap(([name, type]): StructField[] =>
@@ -101,7 +104,7 @@ export function checkpointSchema(
   const { txn, ...others } = top
   return struct({
     txn,
-    ...(content === 'all' && files),
+    ...files,
     ...others,
     ...(settings.isV2 && ofV2),
   })
