@@ -116,15 +116,21 @@ function beginResult(trip: Trip | RoundTrip): RoundTrip {
 }
 
 /**
- * What a reader finds in the copies that it does not find in the original, in words. Where the original contradicts
- * itself, its commits count.
+ * Which folder the others are held against: the original; or its commits, where the original contradicts itself, or is
+ * not what the checksums say that Hadoop keeps beside its files.
  */
-function differences({ copy, folders }: Trip, found: readonly Found[]): string[] {
-  const read = folders.map((folder, index) => ({
+function standardOf({ copy }: Trip, [original]: readonly Found[]): 0 | 1 {
+  const isUnsound = original?.versions.some(({ error = '' }) => error.includes('ChecksumException'))
+  return isUnsound === true || copy.contradiction !== undefined ? 1 : 0
+}
+
+/** What a reader finds in the copies that it does not find in the original, in words. */
+function differences(trip: Trip, found: readonly Found[]): string[] {
+  const read = trip.folders.map((folder, index) => ({
     ...folder,
     found: inWords(found[index], folder.location),
   }))
-  const [first, ...copies] = copy.contradiction === undefined ? read : read.slice(1)
+  const [first, ...copies] = read.slice(standardOf(trip, found))
   return copies.flatMap(({ what, found }) => {
     const wanted = first?.found
     if (wanted === undefined || found === undefined) return [`${what} was not read`]
@@ -186,12 +192,12 @@ function reasonOf(error: string, location: string): string {
 }
 
 /** What is the same in all folders of a table that count. */
-function verdictOf({ copy, folders }: Trip, found: readonly Found[]): string {
-  const at = copy.contradiction === undefined ? 0 : 1
+function verdictOf(trip: Trip, found: readonly Found[]): string {
+  const at = standardOf(trip, found)
   const versions: readonly VersionFound[] = found[at]?.versions ?? []
   const read = versions.filter(({ error }) => error === undefined)
   const refused = versions.filter(({ error }) => error !== undefined)
-  const reason = reasonOf(refused[0]?.error ?? '', folders[at]?.location ?? '')
+  const reason = reasonOf(refused[0]?.error ?? '', trip.folders[at]?.location ?? '')
   return [
     ...(read.length > 0 ? [`same rows: ${read.map(({ rows }) => rows).join(', ')}`] : []),
     ...(refused.length > 0 ? [`same refusal: ${reason}`] : []),
