@@ -67,8 +67,8 @@ function encode(
     { name: 'txn', data: actions.map((one) => exact(one.txn, 'version')) },
     { name: 'add', data: actions.map((one) => exact(one.add, 'size')) },
   ]
-  parquet.write({ columnData, pageSize, rowGroupSize: group })
-  parquet.finish()
+  void parquet.write({ columnData, pageSize, rowGroupSize: group })
+  void parquet.finish()
   return new Uint8Array(writer.getBuffer())
 }
 
