@@ -45,6 +45,7 @@ def open_spark(packages, folder):
 def reason_of(error):
     """The innermost cause is what went wrong; those around it say where."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith("An error occurred while")]
     causes = [line for line in lines if line.startswith("Caused by: ")]
     return causes[-1] if causes else (lines or [repr(error)])[0]
 
