@@ -136,6 +136,25 @@ t.test('what is too much for memory is sent on, and committed in order', async (
   t.strictSame(await pathsIn(two), ['only'])
 })
 
+t.test('several tables that are too large for memory, and have files already', async (t) => {
+  const tables = await Promise.all([1, 2, 3].map(() => server.makeTable()))
+  const adds = (from: number) => Array.from({ length: 150 }, (_, at) => add(`${from + at}`))
+  for (const isStaged of [false, true, true]) {
+    const parts = tables.map((table) => ({
+      table,
+      actions: [...adds(0), remove('7000'), remove('none')],
+    }))
+    const { status, text } = isStaged
+      ? await server.post(`${await begin({ tables: parts })}/commit`)
+      : await server.post('/transactions', { commit: true, tables: parts })
+    t.ok(status < 300, text)
+  }
+  for (const table of tables) {
+    const { version, statistics } = (await server.get(`/tables/${table}`)).body
+    t.strictSame([version, statistics.numFiles], [3, 150])
+  }
+})
+
 t.test('a request with a fault stages nothing, and names it', async (t) => {
   const table = await server.makeTable()
   const way = await begin()

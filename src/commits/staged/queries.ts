@@ -86,6 +86,11 @@ export async function fetchStaged(tx: Tx, limit: number): Promise<StagedRow[]> {
   return rows
 }
 
+/** Closes the cursor, so that one over another stage can be opened. */
+export async function closeStaged(tx: Tx): Promise<void> {
+  await sql`close staged`.execute(tx)
+}
+
 /** Of these canonical paths, those that the stage adds and removes. */
 export async function findStagedPaths(
   tx: Tx,

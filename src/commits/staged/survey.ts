@@ -7,6 +7,7 @@ import type { Part } from '../unit.ts'
 import { judgeFiles } from './judge-files.ts'
 import type { StageOf } from './live-file.ts'
 import {
+  closeStaged,
   declareStaged,
   fetchStaged,
   findStagedPaths,
@@ -102,6 +103,7 @@ async function judgeUnderLock(
     dropViolations(violations, new Set(placed.map(({ index }) => index)))
     noteViolations(violations, judgeFiles(placed, { head, changes, findLiveFile }))
   }
+  await closeStaged(tx)
   return { violations, replaces }
 }
 
