@@ -88,13 +88,13 @@ async function makeTransactions(address: string, ids: readonly string[]): Promis
   return made
 }
 
-/** Transactions to be gone on with, each with something staged for one of the tables. */
+/** Transactions to be gone on with, each with something staged for every table. */
 async function beginTransactions(address: string, ids: readonly string[]): Promise<string[]> {
   const client = connect(address, 'schemathesis')
   const begun: string[] = []
   for (let number = 0; number < begunTransactions; number += 1) {
     const actions = [{ txn: { appId: `begun-${number}`, version: 1 } }]
-    const transaction = { tables: [{ table: ids[number % ids.length], actions }] }
+    const transaction = { tables: ids.map((table) => ({ table, actions })) }
     const { body } = expectStatus(
       await client.post<{ id: string }>('/transactions', transaction),
       201,
