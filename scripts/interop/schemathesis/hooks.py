@@ -92,8 +92,6 @@ def flatmap_body(ctx, body):
     label = ctx.operation.label
     if label in takes_lines and isinstance(body, str):
         return lines
-    if label == "POST /transactions/{id}/tables/{tableId}/actions":
-        return st.lists(actions, min_size=1, max_size=5) | st.just(body)
     if label == "POST /snapshots" and isinstance(body, dict):
         return views | st.just(body)
     if label == "POST /tables" and isinstance(body, dict):
