@@ -14,6 +14,10 @@ interface Answer {
   version: number
 }
 
+interface Mirror {
+  publishedVersion: number
+}
+
 interface Told {
   protocol: { readerFeatures?: string[]; writerFeatures?: string[] }
   metadata: { configuration: Record<string, string> }
@@ -59,7 +63,15 @@ export async function trimAtCheckpoints(
     const answer = await client.post<Answer>(`${path}/commits`, { operation, actions })
     const { version } = expectStatus(answer, 201).body
     versions.push({ ...(versions.at(-1) as ExpectedVersion), version, operation })
-    await isPublished(log, version)
+    await isPublished(version)
+  }
+  /** That its file is there is not enough: a checkpoint is of what is recorded to be published. */
+  const isPublished = async (version: number) => {
+    const deadline = Date.now() + waitMsMax
+    while ((await client.get<Mirror>(`${path}/mirror`)).publishedVersion < version) {
+      if (Date.now() > deadline) throw new Error(`version ${version} is not published`)
+      await sleep(50)
+    }
   }
 
   await appears(log, (name) => name.endsWith('10.checkpoint.parquet'))
@@ -82,10 +94,6 @@ function withFeature({ readerFeatures = [], writerFeatures = [] }: Told['protoco
     readerFeatures: [...readerFeatures, name],
     writerFeatures: [...writerFeatures, name],
   }
-}
-
-function isPublished(log: string, version: number): Promise<void> {
-  return appears(log, (name) => name === `${String(version).padStart(20, '0')}.json`)
 }
 
 async function appears(folder: string, wanted: (name: string) => boolean): Promise<void> {
