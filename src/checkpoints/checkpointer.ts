@@ -45,7 +45,10 @@ const claimMs = 60_000
 /** So many checkpoints wait here at most. */
 const waitingMax = 16
 const dueMax = 100
-/** A server rests after work for so many times as long as it took, or this: commits come first. */
+/**
+ * A server that was busy all the time rests after work for so many times as long as it took, one that was idle hardly
+ * at all: commits come first.
+ */
 const restsFor = { checkpoint: 9, checksums: 4 }
 const restMsMax = 60_000
 /** How many times longer than a look in vain the pause behind it is; at most `pauseMsMax`. */
@@ -119,27 +122,33 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
     const due = await listDueCheckpoints(db, dueMax)
     for (const { tableId, dueVersion: version } of due) {
       if (signal.aborted) break
-      const began = performance.now()
+      const rest = restAfter(restsFor.checkpoint)
       await inLine(() => writeDue({ tableId, version }))
-      await restAfter(began, restsFor.checkpoint)
+      await rest()
     }
     return due.length
   }
 
   async function writeSomeChecksums(): Promise<number> {
-    const began = performance.now()
+    const rest = restAfter(restsFor.checksums)
     lookout.tell(options.takePublished())
-    const asked = lookout.next(began)
+    const asked = lookout.next(performance.now())
     if (asked?.length === 0) return 0
     const found = await writeChecksums(db, asked, { storage, swept })
     lookout.note(asked, found, performance.now())
     options.onChecksums(found.versions)
-    if (found.versions > 0) await restAfter(began, restsFor.checksums)
+    if (found.versions > 0) await rest()
     return found.versions + (lookout.knowsMore() ? 1 : 0)
   }
 
-  function restAfter(began: number, times: number): Promise<void> {
-    return rest(Math.min((performance.now() - began) * times, restMsMax))
+  /** Call it before the work, and what it answers behind. */
+  function restAfter(times: number): () => Promise<void> {
+    const began = performance.now()
+    const loop = performance.eventLoopUtilization()
+    return () => {
+      const { utilization } = performance.eventLoopUtilization(loop)
+      return pause(Math.min((performance.now() - began) * times * utilization, restMsMax))
+    }
   }
 
   /** Works as long as there is something to do, and looks for more now and then. */
@@ -151,11 +160,11 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
         return 0
       })
       const pauseMs = Math.max(options.pollMs, (performance.now() - began) * pauseGrowth)
-      if (done === 0) await rest(Math.min(pauseMs, pauseMsMax))
+      if (done === 0) await pause(Math.min(pauseMs, pauseMsMax))
     }
   }
 
-  async function rest(ms: number): Promise<void> {
+  async function pause(ms: number): Promise<void> {
     await sleep(ms, undefined, { signal }).catch(noop)
   }
 
