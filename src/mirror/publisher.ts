@@ -44,8 +44,12 @@ export interface PublisherOptions {
 const tablesDueMax = 1000
 /** How many times longer than a look at all tables the pause behind it is; at most as many times as usual. */
 const pauseGrowth = 5
-/** The mirror rests after a round for as long as that took, or this; so under load it makes few large ones. */
-const restMsMax = 50
+/**
+ * Where commits came in during a round, the mirror rests after it for so many times as long as this thread was busy, or
+ * this: commits come first, and few large rounds take less than many small ones.
+ */
+const restsFor = 3
+const restMsMax = 300
 
 export function startPublisher(options: PublisherOptions): Publisher {
   const { db, storage, pollMs, log } = options
@@ -53,6 +57,8 @@ export function startPublisher(options: PublisherOptions): Publisher {
   const stores = new Stores(log)
   const underWay = new Set<Promise<void>>()
   let { states, pending, lagMs, published, ahead } = noPublisher.status()
+  /** How often commits came in. */
+  let wakes = 0
   const failures = zeroes(failureKinds)
   const moved = new Set<string>()
   let stopped = false
@@ -70,11 +76,13 @@ export function startPublisher(options: PublisherOptions): Publisher {
   }
 
   async function run(round: Round): Promise<void> {
-    const began = performance.now()
+    const loop = performance.eventLoopUtilization()
+    const wakesBefore = wakes
     const attempts = round.tableIds.map((tableId) => stores.begin(tableId))
     const results = await publish(round)
     for (const attempt of attempts) stores.end(attempt, results?.get(attempt.tableId))
-    if (!stopped) await sleep(Math.min(restMsMax, performance.now() - began))
+    const busyMs = performance.eventLoopUtilization(loop).active
+    if (!stopped && wakes > wakesBefore) await sleep(Math.min(restMsMax, restsFor * busyMs))
     rounds.end(round, results)
   }
 
@@ -126,6 +134,7 @@ export function startPublisher(options: PublisherOptions): Publisher {
   let timer = setTimeout(look, 0)
   return {
     wake(tableIds) {
+      wakes += 1
       rounds.add(tableIds)
       pump()
     },
