@@ -50,7 +50,7 @@ export function createServices(
       metrics.batchSeconds.observe(seconds)
       metrics.batchUnits.observe(unitSeconds.length)
       for (const one of unitSeconds) metrics.commitSeconds.observe(one)
-      publisher.wake(changedTables)
+      publisher.wake(changedTables, unitSeconds.length)
       commitWatch.wake(changedTables)
     },
   })

@@ -45,7 +45,10 @@ const claimMs = 60_000
 /** So many checkpoints wait here at most. */
 const waitingMax = 16
 const dueMax = 100
-/** A server rests after work for so many times as long as its thread was busy meanwhile, or this: commits come first. */
+/**
+ * A server that was busy all the time rests after work for so many times as long as it took, one that was idle hardly
+ * at all: commits come first.
+ */
 const restsFor = { checkpoint: 9, checksums: 4 }
 const restMsMax = 60_000
 /** How many times longer than a look in vain the pause behind it is; at most `pauseMsMax`. */
@@ -140,10 +143,11 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
 
   /** Call it before the work, and what it answers behind. */
   function restAfter(times: number): () => Promise<void> {
+    const began = performance.now()
     const loop = performance.eventLoopUtilization()
     return () => {
-      const busyMs = performance.eventLoopUtilization(loop).active
-      return pause(Math.min(busyMs * times, restMsMax))
+      const { utilization } = performance.eventLoopUtilization(loop)
+      return pause(Math.min((performance.now() - began) * times * utilization, restMsMax))
     }
   }
 

@@ -9,8 +9,8 @@ import { Stores } from './stores.ts'
 
 /** Publishes commits in the background: at once when told of them, and by looking from time to time. */
 export interface Publisher {
-  /** Tells of tables that have new commits. */
-  wake: (tableIds: readonly string[]) => void
+  /** Tells of tables that have new commits, and how many commits were written together. */
+  wake: (tableIds: readonly string[], commits?: number) => void
   /** Tries tables at once, also in a store that is left alone. */
   retry: (tableIds: readonly string[]) => void
   status: () => MirrorStatus
@@ -45,10 +45,10 @@ const tablesDueMax = 1000
 /** How many times longer than a look at all tables the pause behind it is; at most as many times as usual. */
 const pauseGrowth = 5
 /**
- * Where commits came in during a round, the mirror rests after it for so many times as long as this thread was busy, or
- * this: commits come first, and few large rounds take less than many small ones.
+ * Commits come first: the mirror rests after a round for so long as it took for every so many commits that were written
+ * together meanwhile, or this. The more of them wait for each other, the fewer and larger rounds are made.
  */
-const restsFor = 3
+const restedCommits = 8
 const restMsMax = 300
 
 export function startPublisher(options: PublisherOptions): Publisher {
@@ -57,8 +57,9 @@ export function startPublisher(options: PublisherOptions): Publisher {
   const stores = new Stores(log)
   const underWay = new Set<Promise<void>>()
   let { states, pending, lagMs, published, ahead } = noPublisher.status()
-  /** How often commits came in. */
-  let wakes = 0
+  let batches = 0
+  /** How many commits a batch had of late, in the mean. */
+  let commitsTogether = 0
   const failures = zeroes(failureKinds)
   const moved = new Set<string>()
   let stopped = false
@@ -76,13 +77,14 @@ export function startPublisher(options: PublisherOptions): Publisher {
   }
 
   async function run(round: Round): Promise<void> {
-    const loop = performance.eventLoopUtilization()
-    const wakesBefore = wakes
+    const began = performance.now()
+    const batchesBefore = batches
     const attempts = round.tableIds.map((tableId) => stores.begin(tableId))
     const results = await publish(round)
     for (const attempt of attempts) stores.end(attempt, results?.get(attempt.tableId))
-    const busyMs = performance.eventLoopUtilization(loop).active
-    if (!stopped && wakes > wakesBefore) await sleep(Math.min(restMsMax, restsFor * busyMs))
+    if (batches === batchesBefore) commitsTogether = 0
+    const restMs = ((performance.now() - began) * commitsTogether) / restedCommits
+    if (!stopped) await sleep(Math.min(restMsMax, restMs))
     rounds.end(round, results)
   }
 
@@ -133,8 +135,9 @@ export function startPublisher(options: PublisherOptions): Publisher {
   let polling: Promise<void> | undefined
   let timer = setTimeout(look, 0)
   return {
-    wake(tableIds) {
-      wakes += 1
+    wake(tableIds, commits = 1) {
+      batches += 1
+      commitsTogether += (commits - commitsTogether) / 8
       rounds.add(tableIds)
       pump()
     },
