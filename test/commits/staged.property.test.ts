@@ -204,7 +204,7 @@ for (const [title, { table, changes }] of Object.entries(cases))
         fc.boolean(),
         run,
       ),
-      { numRuns: 20 },
+      { numRuns: 15 },
     )
     t.ok(seen.committed > 2 && seen.refused > 2, JSON.stringify(seen))
   })
