@@ -24,17 +24,15 @@ import type { AdoptContext } from './mirror/adopt-commits.ts'
 import { mirrorRoutes } from './mirror/routes.ts'
 import { verifyRoutes } from './mirror/verify/routes.ts'
 import type { VerifyContext } from './mirror/verify/verify-log.ts'
-import { type ScanRoutesContext, scanRoutes } from './scans/routes.ts'
+import { scanRoutes } from './scans/routes.ts'
+import type { ScanListContext } from './scans/scan-list.ts'
 import { type SnapshotRoutesContext, snapshotRoutes } from './snapshots/routes.ts'
 import type { CatalogContext } from './tables/create-table.ts'
 import type { ImportContext } from './tables/import/import-table.ts'
 import { importRoutes } from './tables/import/routes.ts'
 import { tableRoutes } from './tables/routes.ts'
 import { type TransactionRoutesContext, transactionRoutes } from './transactions/routes.ts'
-import {
-  type TransactionReadRoutesContext,
-  transactionReadRoutes,
-} from './transactions/staged/read-routes.ts'
+import { transactionReadRoutes } from './transactions/staged/read-routes.ts'
 import {
   type StagedTransactionRoutesContext,
   stagedTransactionRoutes,
@@ -50,11 +48,10 @@ export interface Services
     WatchRoutesContext,
     MaintenanceContext,
     AdoptContext,
-    ScanRoutesContext,
+    ScanListContext,
     SnapshotRoutesContext,
     TransactionRoutesContext,
-    StagedTransactionRoutesContext,
-    TransactionReadRoutesContext {
+    StagedTransactionRoutesContext {
   checks: Checks
   notes: Notes
   metrics: Metrics

@@ -40,6 +40,7 @@ import {
   CommitReceipt,
   CreateCommit,
   CreateCommitQuery,
+  ofJudging,
   VersionParams,
 } from './schema.ts'
 import { type Intake, openIntake } from './staged/intake.ts'
@@ -87,15 +88,7 @@ export const commitRoutes: FastifyPluginAsyncTypebox<CommitRoutesContext> = asyn
           ),
           201: writeResponse('Committed.', CommitReceipt, locationHeader),
           ...refusals(
-            'version-not-found',
-            'protocol-changed',
-            'metadata-changed',
-            'domain-metadata-conflict',
-            'concurrent-transaction',
-            'concurrent-append',
-            'concurrent-delete-read',
-            'concurrent-delete-delete',
-            'read-too-old',
+            ...ofJudging,
             'invalid-json',
             'invalid-idempotency-key',
             'table-not-found',

@@ -2,7 +2,21 @@ import Type, { type Static } from 'typebox'
 import { actionShapes } from '../delta/actions.ts'
 import { PredicateShape } from '../delta/predicates/shape.ts'
 import { define, Long, noNul, strictObject, Timestamp, Version } from '../http/schema.ts'
+import type { ProblemCode } from '../problems.ts'
 import { MetadataSchema, ProtocolSchema, TableParams } from '../tables/schema.ts'
+
+/** How what a commit has read can be out of date, as every request that is judged may be told. */
+export const ofJudging: readonly ProblemCode[] = [
+  'version-not-found',
+  'protocol-changed',
+  'metadata-changed',
+  'domain-metadata-conflict',
+  'concurrent-transaction',
+  'concurrent-append',
+  'concurrent-delete-read',
+  'concurrent-delete-delete',
+  'read-too-old',
+]
 
 /** A table and one of its versions. */
 export const VersionParams = Type.Object({

@@ -66,6 +66,8 @@ export interface PagedList<Position extends TSchema> {
   openAll?: ((after: Static<Position> | undefined) => Promise<Readable>) | undefined
   /** The header that has these members of a page, as JSON, where the items are lines. */
   summary?: { header: string; members: readonly string[] }
+  /** Those members where `openAll` opens the list. */
+  membersOfAll?: (after: Static<Position> | undefined) => Page<unknown>['members']
   /** Where the list is asked for by a body, what it says of pages; else the query does. */
   paging?: Paging
 }
@@ -87,7 +89,9 @@ export async function sendList<Position extends TSchema>(
   const { cursor, limit = 100 } = list.paging ?? (request.query as Paging)
   const after = cursor === undefined ? undefined : decodeCursor(list, cursor)
   if (wantsNdjson(request)) {
-    const lines = list.openAll ? await list.openAll(after) : await openPages(list, after, reply)
+    const { members, lines } = await openLines(list, after)
+    if (list.summary !== undefined)
+      reply.header(list.summary.header, summaryText(list.summary, members))
     return reply.type(ndjsonType).send(lines)
   }
   const { items, next, members } = await list.readPage(after, limit)
@@ -100,18 +104,22 @@ export async function sendList<Position extends TSchema>(
 }
 
 /** The first page is read before the answer begins, so that a failure there still gets a problem document. */
-async function openPages<Position extends TSchema>(
+async function openLines<Position extends TSchema>(
   list: PagedList<Position>,
   after: Static<Position> | undefined,
-  reply: FastifyReply,
-): Promise<Readable> {
-  const first = await list.readPage(after, streamPageItems)
-  if (list.summary !== undefined) {
-    const { header, members } = list.summary
-    const told = members.map((name) => [name, first.members?.[name]] as const)
-    reply.header(header, objectText(Object.fromEntries(told)))
+): Promise<{ members: Page<unknown>['members']; lines: Readable }> {
+  if (list.openAll !== undefined) {
+    return { members: list.membersOfAll?.(after), lines: await list.openAll(after) }
   }
-  return Readable.from(linesOf(list, first))
+  const first = await list.readPage(after, streamPageItems)
+  return { members: first.members, lines: Readable.from(linesOf(list, first)) }
+}
+
+function summaryText(
+  { members: names }: { members: readonly string[] },
+  members: Page<unknown>['members'],
+): string {
+  return objectText(Object.fromEntries(names.map((name) => [name, members?.[name]])))
 }
 
 async function* linesOf<Position extends TSchema>(

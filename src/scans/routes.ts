@@ -1,25 +1,16 @@
-import { createHash } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { Static } from 'typebox'
 import { getCommit, type VersionChoice } from '../commits/history.ts'
-import type { OpenExport } from '../http/exports.ts'
 import { invalidRequest } from '../http/faults.ts'
 import { sendList } from '../http/lists.ts'
 import { listResponse, refusals } from '../http/schema.ts'
-import { allFiles, beforeFiles } from '../snapshots/queries.ts'
 import { getTable } from '../tables/get-table.ts'
 import { TableParams } from '../tables/schema.ts'
-import { countsOfAll, isPlain, readScanPage, type ScanContext } from './scan-files.ts'
-import { Scan, ScanPlace, ScanResult, summaryHeader, summaryMembers } from './schema.ts'
-
-/** What the routes of scans need. */
-export interface ScanRoutesContext extends ScanContext {
-  openExport: OpenExport
-}
+import { type ScanListContext, scanList } from './scan-list.ts'
+import { Scan, ScanResult, summaryHeader } from './schema.ts'
 
 /** `/tables/:id/scan`: the files that a reader needs. */
-export const scanRoutes: FastifyPluginAsyncTypebox<ScanRoutesContext> = async (app, context) => {
-  const { db, openExport } = context
+export const scanRoutes: FastifyPluginAsyncTypebox<ScanListContext> = async (app, context) => {
+  const { db } = context
   app.post(
     '/tables/:id/scan',
     {
@@ -49,22 +40,8 @@ export const scanRoutes: FastifyPluginAsyncTypebox<ScanRoutesContext> = async (a
       const scan = request.body
       const table = await getTable(db, request.params.id)
       const commit = await getCommit(db, table, choiceOf(scan))
-      const tableId = table.id
-      const openAll = (place: Static<typeof ScanPlace> | undefined) => {
-        const version = place?.at ?? commit.version
-        const counts = countsOfAll(place?.numFiles ?? commit.numFiles)
-        reply.header('scan-summary', JSON.stringify({ version, ...counts }))
-        return openExport(allFiles({ tableId, version }, place ?? beforeFiles))
-      }
-      return sendList(request, reply, {
-        name: `scan/${tableId}/${hashOf(scan)}`,
-        position: ScanPlace,
-        readPage: (place, limit) =>
-          readScanPage(context, { tableId, commit, scan }, { place, limit }),
-        openAll: isPlain(scan) ? openAll : undefined,
-        summary: { header: 'scan-summary', members: summaryMembers },
-        paging: scan,
-      })
+      const list = scanList(context, 'scan', { tableId: table.id, commit, scan })
+      return sendList(request, reply, { ...list, paging: scan })
     },
   )
 }
@@ -81,7 +58,3 @@ function timestampFault(timestamp: string, version: number | undefined): string 
 }
 
 /** Tells scans apart by what they ask for, whatever page of it. */
-function hashOf({ version, timestamp, predicate, columns }: Scan): string {
-  const asked = JSON.stringify([version, timestamp, predicate, columns])
-  return createHash('sha256').update(asked).digest('base64url')
-}

@@ -3,6 +3,7 @@ import type { Db, Pool } from '../database/connect.ts'
 import { actionBody } from '../delta/json.ts'
 import type { Predicate } from '../delta/predicates.ts'
 import { invalidRequest } from '../http/faults.ts'
+import { memberTexts } from '../http/json-text.ts'
 import type { Page } from '../http/lists.ts'
 import { beforeFiles, type FilePlace, getActionInForce, listFiles } from '../snapshots/queries.ts'
 import type { FileCache } from './file-cache.ts'
@@ -60,9 +61,7 @@ export async function readScanPage(
   return {
     items: files.map(({ add }) => trim?.(add) ?? add),
     next: last && { ...counts, ...placeOf(last), at: version },
-    members: Object.fromEntries(
-      Object.entries({ version, ...counts }).map(([name, value]) => [name, String(value)]),
-    ),
+    members: memberTexts({ version, ...counts }),
   }
 }
 

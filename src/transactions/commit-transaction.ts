@@ -16,7 +16,7 @@ import {
   type TransactionLimits,
 } from './rules.ts'
 import type { CreateTransaction, TransactionTable } from './schema.ts'
-import { transactionRow } from './transaction-json.ts'
+import { transactionResult } from './transaction-json.ts'
 
 /** What transactions are received and committed with. */
 export interface TransactionContext extends TransactionLimits, ReceiveContext {
@@ -46,12 +46,7 @@ export async function commitTransaction(
     changes: changes.length > 0 ? changes : undefined,
     transaction,
     idempotent,
-    answer: (verdict) =>
-      answer(
-        verdict.kind === 'refused'
-          ? verdict.problem
-          : transactionRow({ ...transaction, ...verdict }),
-      ),
+    answer: (verdict) => answer(transactionResult(transaction, verdict)),
   })
 }
 

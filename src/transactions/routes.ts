@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
+import { ofJudging } from '../commits/schema.ts'
 import type { Db } from '../database/connect.ts'
 import { idempotentRequest, jsonAnswer, problemAnswer, sendOutcome } from '../http/answers.ts'
 import { bodyText } from '../http/body.ts'
@@ -54,15 +55,7 @@ export const transactionRoutes: FastifyPluginAsyncTypebox<TransactionRoutesConte
         response: {
           201: writeResponse('Committed, or begun.', Transaction, locationHeader),
           ...refusals(
-            'version-not-found',
-            'protocol-changed',
-            'metadata-changed',
-            'domain-metadata-conflict',
-            'concurrent-transaction',
-            'concurrent-append',
-            'concurrent-delete-read',
-            'concurrent-delete-delete',
-            'read-too-old',
+            ...ofJudging,
             'invalid-json',
             'invalid-idempotency-key',
             'table-not-found',

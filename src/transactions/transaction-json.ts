@@ -1,8 +1,23 @@
 import { receiptText } from '../commits/commit-json.ts'
-import type { ChangedTable, Commit, CommittedTransaction } from '../commits/unit.ts'
+import type {
+  ChangedTable,
+  Commit,
+  CommittedTransaction,
+  TransactionTerms,
+  Verdict,
+} from '../commits/unit.ts'
 import { memberTexts, objectText } from '../http/json-text.ts'
+import type { Problem } from '../problems.ts'
 import type { TransactionRow, TransactionSummary } from './queries.ts'
 import type { StagedTableRow } from './staged/table-queries.ts'
+
+/** What came of a transaction: what is kept of it where it was committed. */
+export function transactionResult(
+  terms: TransactionTerms,
+  verdict: Verdict,
+): TransactionRow | Problem {
+  return verdict.kind === 'refused' ? verdict.problem : transactionRow({ ...terms, ...verdict })
+}
 
 /** What is kept of a transaction that was committed. */
 export function transactionRow({

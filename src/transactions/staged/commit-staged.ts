@@ -10,7 +10,7 @@ import type { Asked } from '../../tables/create-table.ts'
 import { judgedStrictly } from '../commit-transaction.ts'
 import type { TransactionRow } from '../queries.ts'
 import { invalidTransaction } from '../rules.ts'
-import { transactionRow } from '../transaction-json.ts'
+import { transactionResult } from '../transaction-json.ts'
 import { findDuplicateFiles } from './duplicate-files.ts'
 import { findStagedViolations } from './limits.ts'
 import { type LockedTransaction, releaseClaim, renewClaim, updateCommitting } from './queries.ts'
@@ -125,12 +125,7 @@ async function submit(
     parts,
     transaction,
     idempotent,
-    answer: (verdict) =>
-      answer(
-        verdict.kind === 'refused'
-          ? verdict.problem
-          : transactionRow({ ...transaction, ...verdict }),
-      ),
+    answer: (verdict) => answer(transactionResult(transaction, verdict)),
   })
 }
 

@@ -1,41 +1,24 @@
-import { createHash } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
-import Type, { type Static } from 'typebox'
+import Type from 'typebox'
 import type { DeclaredReads } from '../../commits/reads.ts'
 import type { Fault } from '../../delta/faults.ts'
 import type { PredicateNode } from '../../delta/predicates/shape.ts'
 import { jsonAnswer, sendOutcome } from '../../http/answers.ts'
-import type { OpenExport } from '../../http/exports.ts'
 import { invalidRequest } from '../../http/faults.ts'
 import { parseJson } from '../../http/json-reading.ts'
 import { sendList } from '../../http/lists.ts'
 import { jsonResponse, listResponse, PageQuery, refusals, strictObject } from '../../http/schema.ts'
 import { faultFinder } from '../../http/validation.ts'
 import { Problem } from '../../problems.ts'
-import { countsOfAll, openScan, readScanPage, type ScanContext } from '../../scans/scan-files.ts'
-import {
-  PredicateRef,
-  ScanPlace,
-  ScanResult,
-  summaryHeader,
-  summaryMembers,
-} from '../../scans/schema.ts'
-import {
-  type ActionInForce,
-  allFiles,
-  beforeFiles,
-  listActionsInForce,
-} from '../../snapshots/queries.ts'
+import { openScan } from '../../scans/scan-files.ts'
+import { type ScanListContext, scanList } from '../../scans/scan-list.ts'
+import { PredicateRef, ScanResult, summaryHeader } from '../../scans/schema.ts'
+import { type ActionInForce, listActionsInForce } from '../../snapshots/queries.ts'
 import { Snapshot } from '../../snapshots/schema.ts'
 import { snapshotText } from '../../snapshots/snapshot-json.ts'
 import { TransactionTableParams } from '../schema.ts'
 import { readTable } from './read-table.ts'
-
-/** What reads through transactions need. */
-export interface TransactionReadRoutesContext extends ScanContext {
-  openExport: OpenExport
-}
 
 const refused = refusals(
   'transaction-not-found',
@@ -47,10 +30,11 @@ const refused = refusals(
 )
 
 /** `/transactions/:id/tables/:tableId/snapshot` and `/files`: tables as a transaction sees them. */
-export const transactionReadRoutes: FastifyPluginAsyncTypebox<
-  TransactionReadRoutesContext
-> = async (app, context) => {
-  const { db, openExport } = context
+export const transactionReadRoutes: FastifyPluginAsyncTypebox<ScanListContext> = async (
+  app,
+  context,
+) => {
+  const { db } = context
 
   app.get(
     '/transactions/:id/tables/:tableId/snapshot',
@@ -112,20 +96,8 @@ export const transactionReadRoutes: FastifyPluginAsyncTypebox<
         const reads = predicate === undefined ? { wholeTable: true } : { predicates: [predicate] }
         return { reads, result: undefined }
       })
-      const openAll = (place: Static<typeof ScanPlace> | undefined) => {
-        const version = place?.at ?? commit.version
-        const counts = countsOfAll(place?.numFiles ?? commit.numFiles)
-        reply.header('scan-summary', JSON.stringify({ version, ...counts }))
-        return openExport(allFiles({ tableId, version }, place ?? beforeFiles))
-      }
-      return sendList(request, reply, {
-        name: `transaction-files/${id}/${tableId}/${hashOf(request.query.predicate ?? '')}`,
-        position: ScanPlace,
-        readPage: (place, limit) =>
-          readScanPage(context, { tableId, commit, scan }, { place, limit }),
-        openAll: predicate === undefined ? openAll : undefined,
-        summary: { header: 'scan-summary', members: summaryMembers },
-      })
+      const list = scanList(context, `transaction-files/${id}`, { tableId, commit, scan })
+      return sendList(request, reply, list)
     },
   )
 }
@@ -174,8 +146,4 @@ function asOfQuery(error: unknown): never {
   throw ofQuery(
     errors.map((fault) => ({ ...fault, pointer: fault.pointer.slice('/predicate'.length) })),
   )
-}
-
-function hashOf(text: string): string {
-  return createHash('sha256').update(text).digest('base64url')
 }

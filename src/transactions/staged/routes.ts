@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
-import { ActionLines, CreateCommit, CreateCommitQuery } from '../../commits/schema.ts'
+import { ActionLines, CreateCommit, CreateCommitQuery, ofJudging } from '../../commits/schema.ts'
 import { idempotentRequest, jsonAnswer, problemAnswer, sendOutcome } from '../../http/answers.ts'
 import { bodyText } from '../../http/body.ts'
 import { LinesBody } from '../../http/lines.ts'
@@ -196,15 +196,7 @@ export const stagedTransactionRoutes: FastifyPluginAsyncTypebox<
           200: writeResponse('Committed.', Transaction),
           ...refusals(
             ...ofKeys,
-            'version-not-found',
-            'protocol-changed',
-            'metadata-changed',
-            'domain-metadata-conflict',
-            'concurrent-transaction',
-            'concurrent-append',
-            'concurrent-delete-read',
-            'concurrent-delete-delete',
-            'read-too-old',
+            ...ofJudging,
             'table-not-found',
             'table-dropped',
             'version-conflict',
