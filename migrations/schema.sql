@@ -154,10 +154,12 @@ create table tables (
   row_id_high_water_mark bigint,
   history_from bigint not null default 0,
   commits_from bigint not null default 0,
+  is_unsettled boolean not null default true,
   constraint tables_pkey PRIMARY KEY (id)
 ) with (fillfactor=50);
 CREATE UNIQUE INDEX tables_location_key ON public.tables USING btree (location);
 CREATE UNIQUE INDEX tables_name_key ON public.tables USING btree (lower(name)) WHERE (dropped_at IS NULL);
+CREATE INDEX tables_unsettled_idx ON public.tables USING btree (id) WHERE is_unsettled;
 comment on column tables.version is 'The newest committed version.';
 comment on column tables.in_commit_timestamp is 'Epoch milliseconds; strictly rising from version to version.';
 comment on column tables.protocol is 'The protocol action in force, as it stands in the log.';
@@ -166,6 +168,7 @@ comment on column tables.num_records is 'Rows of the live files whose number of 
 comment on column tables.row_id_high_water_mark is 'The highest row id ever given to a row, as the domain delta.rowTracking tells it; null where none was.';
 comment on column tables.history_from is 'The oldest version with a snapshot; its files are of this version, or of the one before where their commit is not known.';
 comment on column tables.commits_from is 'The oldest version whose commit is known: history_from, or the one after it where that is a checkpoint alone.';
+comment on column tables.is_unsettled is 'Whether there may be something to do for its log. Set by each commit; unset some time after all is done, and only where the head is locked.';
 
 create table transaction_chunks (
   id uuid not null,

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Tx } from '../database/connect.ts'
+import { unsettledSql } from '../mirror/queries.ts'
 import { isDue, isOpen } from './queries.ts'
 
 /** A table of which versions were published that have not been looked at, locked. */
@@ -21,7 +22,7 @@ const waitingMax = 20_000
  * Locks tables of which versions were published that have no checksum yet, those that nobody else is at; of each so
  * many versions as there is room for, and of all no more than `versionsMax`. A table whose publisher has much to
  * catch up with is left to it, unless too many wait here as well. Of `tableIds` each is found by its keys; without
- * them all tables are looked at, which takes a while where they are many.
+ * them all that are not settled are looked at, by tables_unsettled_idx.
  */
 export async function lockFollowed(
   tx: Tx,
@@ -32,9 +33,9 @@ export async function lockFollowed(
     select c.table_id as "tableId", t.location, c.checksum_version as after,
       m.published_version as "to"
     from checkpoints c
-    join mirrors m on m.table_id = c.table_id
-    join tables t on t.id = c.table_id
-    where ${tableIds === undefined ? sql`true` : sql`c.table_id = any(${tableIds}::uuid[])`}
+    cross join lateral (select * from mirrors where table_id = c.table_id limit 1) m
+    cross join lateral (select * from tables where id = c.table_id limit 1) t
+    where c.table_id = any(${tableIds === undefined ? unsettledSql : sql`${tableIds}::uuid[]`})
       and m.published_version > c.checksum_version and ${isOpen} and ${isDue}
       and (t.version - m.published_version < ${backlogMax}
         or m.published_version - c.checksum_version > ${waitingMax})

@@ -48,7 +48,8 @@ export async function listDueCheckpoints(
 ): Promise<{ tableId: string; dueVersion: number }[]> {
   const { rows } = await sql<{ tableId: string; dueVersion: number }>`
     select c.table_id as "tableId", c.due_version as "dueVersion"
-    from checkpoints c join mirrors m on m.table_id = c.table_id
+    from checkpoints c
+    cross join lateral (select * from mirrors where table_id = c.table_id limit 1) m
     where c.due_version > c.version and ${isOpen} and ${isDue}
       and (c.claimed_until is null or c.claimed_until <= clock_timestamp())
     order by c.next_retry_at nulls first, c.table_id

@@ -176,6 +176,10 @@ export interface Tables {
    * Epoch milliseconds; strictly rising from version to version.
    */
   in_commit_timestamp: BigInteger;
+  /**
+   * Whether there may be something to do for its log. Set by each commit; unset some time after all is done, and only where the head is locked.
+   */
+  is_unsettled: Generated<boolean>;
   location: string;
   /**
    * The metaData action in force, as it stands in the log.

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Db } from '../database/connect.ts'
+import { inTransaction } from '../database/transaction.ts'
 import type { Storage } from '../storage/storage.ts'
+import { type Backlog, countMirrors, findBacklog, settleTables } from './backlog-queries.ts'
 import { type Published, publishTables } from './publish-tables.ts'
-import { type Backlog, findBacklog } from './queries.ts'
 import { type Round, Rounds } from './rounds.ts'
 import { type FailureKind, failureKinds, type MirrorStateName, mirrorStates } from './rules.ts'
 import { Stores } from './stores.ts'
@@ -42,8 +43,14 @@ export interface PublisherOptions {
 }
 
 const tablesDueMax = 1000
-/** How many times longer than a look at all tables the pause behind it is; at most as many times as usual. */
+/** How many times longer than a look for what waits the pause behind it is; at most as many times as usual. */
 const pauseGrowth = 5
+/** How many times longer than counting all tables the pause behind it is; at most so long. */
+const countPauseGrowth = 200
+const countPauseMsMax = 60_000
+/** How long nothing must have been published of a table until it is settled; that is done so often, for so many. */
+const quietMs = 10_000
+const settledMax = 1000
 /**
  * Commits come first: the mirror rests after a round for so long as it took for every so many commits that were written
  * together meanwhile, or this. The more of them wait for each other, the fewer and larger rounds are made.
@@ -57,6 +64,9 @@ export function startPublisher(options: PublisherOptions): Publisher {
   const stores = new Stores(log)
   const underWay = new Set<Promise<void>>()
   let { states, pending, lagMs, published, ahead } = noPublisher.status()
+  let tables = 0
+  let countAt = 0
+  let settleAt = 0
   let batches = 0
   /** How many commits a batch had of late, in the mean. */
   let commitsTogether = 0
@@ -116,17 +126,32 @@ export function startPublisher(options: PublisherOptions): Publisher {
     try {
       const asked = { limit: tablesDueMax, except: stores.closed() }
       const { due, ...found } = await findBacklog(db, asked)
-      states = { ...zeroes(mirrorStates), ...found.states }
+      if (began >= countAt) await countTables()
+      states = statesOf(found.states, tables)
       pending = found.pending
       lagMs = Math.max(0, found.lagMs)
       for (const { tableId, store } of due) stores.note(tableId, store)
       rounds.add(due.map(({ tableId }) => tableId))
       pump()
+      if (began >= settleAt) await settle()
     } catch (err) {
       log.warn({ err }, 'the mirror could not reach the database')
     }
     const pauseMs = Math.max(pollMs, pauseGrowth * (performance.now() - began))
     if (!stopped) timer = setTimeout(look, Math.min(pauseMs, pauseGrowth * pollMs))
+  }
+
+  async function countTables(): Promise<void> {
+    const began = performance.now()
+    tables = await countMirrors(db)
+    const now = performance.now()
+    countAt = now + Math.min(countPauseMsMax, (now - began) * countPauseGrowth)
+  }
+
+  async function settle(): Promise<void> {
+    const limit = settledMax
+    const settled = await inTransaction(db, (tx) => settleTables(tx, { quietMs, limit }))
+    if (settled < limit) settleAt = performance.now() + quietMs
   }
 
   const look = () => {
@@ -183,6 +208,13 @@ export const noPublisher: Publisher = {
   }),
   takePublished: () => [],
   async stop() {},
+}
+
+/** The states of all tables: those of which nothing was found are current. */
+function statesOf(found: Backlog['states'], tables: number): Record<MirrorStateName, number> {
+  const { current: _some, ...others } = { ...zeroes(mirrorStates), ...found }
+  const rest = Object.values(others).reduce((sum, count) => sum + count, 0)
+  return { ...others, current: Math.max(0, tables - rest) }
 }
 
 function zeroes<Name extends string>(names: readonly Name[]): Record<Name, number> {

@@ -25,8 +25,14 @@ export const mirrorLagSql = sql<number | null>`(
   from commits c where c.table_id = t.id and c.version = m.published_version + 1
 )`
 
+/**
+ * The tables for whose logs there may be something to do, by tables_unsettled_idx. Asked for as an array they are looked
+ * up by their keys, whatever is known of the tables when a statement is planned.
+ */
+export const unsettledSql = sql<string[]>`array(select id from tables where is_unsettled)`
+
 /** What fails and recovers together with the table `t`; as `storeOf` has it. */
-const storeSql = sql`coalesce(substring(t.location from '^[a-z][a-z0-9+.-]*://[^/]*'), 'local')`
+export const storeSql = sql`coalesce(substring(t.location from '^[a-z][a-z0-9+.-]*://[^/]*'), 'local')`
 
 /** A table with its mirror. */
 export interface TableMirror extends MirrorRow {
@@ -41,7 +47,10 @@ export interface TableMirror extends MirrorRow {
 const isUnwell = (state: MirrorStateName | undefined) =>
   state !== undefined && state !== 'current' && state !== 'behind'
 
-/** The mirrors of all tables by table id, from behind `after`: by mirrors_pkey, or of few by mirrors_unwell_idx. */
+/**
+ * The mirrors of all tables by table id, from behind `after`: by mirrors_pkey, or of few by mirrors_unwell_idx or
+ * tables_unsettled_idx.
+ */
 export async function listMirrors(
   db: Db,
   { state }: { state: MirrorStateName | undefined },
@@ -56,6 +65,7 @@ export async function listMirrors(
     where ${after === undefined ? sql`true` : sql`m.table_id > ${after}::uuid`}
       and ${state === undefined ? sql`true` : sql`${mirrorStateSql} = ${state}`}
       and ${isUnwell(state) ? sql`(m.state <> 'publishing' or m.paused_at is not null)` : sql`true`}
+      and ${state === 'behind' ? sql`t.is_unsettled` : sql`true`}
     order by m.table_id
     limit ${limit}`.execute(db)
   return rows
@@ -113,11 +123,11 @@ export interface LockedMirror {
  * had not been committed is met anew once it is, so that what both sides have is on record; where the log lacks that
  * version and goes on behind it, ours would come to stand before what was made without it.
  */
-const goesOnSql = sql<boolean>`
+export const goesOnSql = sql<boolean>`
   m.paused_at is null
   and (m.state <> 'forked' or (m.fork->'ours' is null and m.fork->'nextVersion' is null))`
 
-const isDueSql = sql<boolean>`(m.next_retry_at is null or m.next_retry_at <= clock_timestamp())`
+export const isDueSql = sql<boolean>`(m.next_retry_at is null or m.next_retry_at <= clock_timestamp())`
 
 /**
  * Locks the mirrors of those tables of which something waits to be published and that no other server is at. The
@@ -228,54 +238,4 @@ export async function recordFailures(tx: Tx, failures: readonly MirrorFailure[])
       ${failures.map(({ fork }) => (fork === undefined ? null : JSON.stringify(fork)))}::json[])
       as f (table_id, state, attempts, error, delay_ms, fork)
     where m.table_id = f.table_id`.execute(tx)
-}
-
-/** How the mirrors of all tables are, and what is to be published. */
-export interface Backlog {
-  /** Tables by the state of their mirror; states that none is in are left out. */
-  states: Partial<Record<MirrorStateName, number>>
-  /** Versions that are committed and not published. */
-  pending: number
-  /**
-   * Milliseconds since the oldest commit that waits to be published; those that wait for a person are left out: of
-   * tables that are paused or forked, or that failed by themselves.
-   */
-  lagMs: number
-  /** The tables to be published now, the longest waiting first, with what `storeOf` says of them. */
-  due: { tableId: string; store: string }[]
-}
-
-/** Looks up what waits to be published; of the tables that are due at most `limit`, none of these stores. */
-export async function findBacklog(
-  db: Db,
-  { limit, except }: { limit: number; except: readonly string[] },
-): Promise<Backlog> {
-  const { rows } = await sql<Backlog>`
-    with all_mirrors as materialized (
-      select m.table_id, m.published_version, t.version, ${mirrorStateSql} as state,
-        ${goesOnSql} and ${isDueSql} as is_due
-      from mirrors m join tables t on t.id = m.table_id
-    ), behind as (
-      select m.table_id, m.state, m.is_due, ${storeSql} as store, c.committed_at
-      from all_mirrors m
-      join tables t on t.id = m.table_id
-      join commits c on c.table_id = m.table_id and c.version = m.published_version + 1
-      where m.published_version < m.version
-    )
-    select
-      (select coalesce(jsonb_object_agg(state, number), '{}')
-        from (select state, count(*) as number from all_mirrors group by state) s) as states,
-      (select coalesce(sum(version - published_version), 0)::bigint from all_mirrors) as pending,
-      (select coalesce(extract(epoch from clock_timestamp() - min(committed_at)), 0)::float8 * 1000
-        from behind where state in ('behind', 'retrying')) as "lagMs",
-      (select coalesce(jsonb_agg(jsonb_build_object('tableId', table_id, 'store', store)), '[]')
-        from (
-          select table_id, store from behind
-          where is_due and store <> all(${except}::text[])
-          order by committed_at
-          limit ${limit}
-        ) d) as due`.execute(db)
-  const [backlog] = rows
-  if (backlog === undefined) throw new Error('a query without groups answers one row')
-  return backlog
 }

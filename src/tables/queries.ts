@@ -209,14 +209,15 @@ export function headOf(row: TableRow): Head {
   }
 }
 
-/** Moves heads that `lockHeads` has locked. */
+/** Moves heads that `lockHeads` has locked. What is new has to get to their logs. */
 export async function updateHeads(tx: Tx, heads: readonly Head[]): Promise<void> {
   if (heads.length === 0) return
   await sql`
     update tables t set
       version = h.version, in_commit_timestamp = h.in_commit_timestamp, protocol = h.protocol,
       metadata = h.metadata, row_id_high_water_mark = h.row_id_high_water_mark, num_files = h.num_files, size_in_bytes = h.size_in_bytes,
-      num_records = h.num_records, num_files_without_records = h.num_files_without_records
+      num_records = h.num_records, num_files_without_records = h.num_files_without_records,
+      is_unsettled = true
     from unnest(
       ${heads.map((head) => head.id)}::uuid[],
       ${heads.map((head) => head.version)}::bigint[],
