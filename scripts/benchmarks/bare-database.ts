@@ -58,6 +58,48 @@ commit;
 `
 }
 
+/** How many tables a transaction of the benchmarks commits to. */
+export const tablesTogether = 10
+
+/** Room for bare transactions beside the bare tables. */
+export async function createBareTransactions(database: BareDatabase): Promise<void> {
+  await database.run(
+    'drop table if exists bare_transactions; create table bare_transactions (like transactions including all)',
+  )
+}
+
+/**
+ * The bare statements of a transaction of one file for each of ten tables, as one of `groups` of tables: lock them in
+ * order, insert commits and files, move the heads, note the transaction.
+ */
+export function bareTransaction(groups: number): string {
+  const add = JSON.stringify({ add: addOf('part-0') }).replaceAll('":', '": ')
+  const receipt = JSON.stringify({
+    tableId: '00000000-0000-0000-0000-000000000000',
+    version: 1,
+    inCommitTimestamp: 1_795_000_000_000,
+  }).replaceAll('":', '": ')
+  const receipts = `[${Array(tablesTogether).fill(receipt).join(',')}]`
+  const ours = `number between :group * ${tablesTogether} + 1 and :group * ${tablesTogether} + ${tablesTogether}`
+  return `
+\\set group random(0, ${groups - 1})
+\\set file random(1, 1000000000)
+begin;
+select id, version from bare_tables where ${ours} order by id for update;
+insert into bare_commits (table_id, version, in_commit_timestamp, operation, num_added_files,
+  num_removed_files, num_added_bytes, num_removed_bytes, num_files, size_in_bytes, num_records,
+  num_files_without_records, commit_info)
+select id, version + 1, version + 1, 'WRITE', 1, 0, 1, 0, 1, 1, 1, 0, '{"commitInfo": {"operation": "WRITE"}}'
+from bare_tables where ${ours};
+insert into bare_files (table_id, added_version, added_position, path, size, num_records, add)
+select id, version + 1, 1, 'part-' || version || '-' || :file, 1, 1, '${add}' from bare_tables where ${ours};
+update bare_tables set version = version + 1, num_files = num_files + 1 where ${ours};
+insert into bare_transactions (id, state, isolation_level, priority, created_at, ended_at, tables)
+values (gen_random_uuid(), 'committed', 'RepeatableRead', 5, now(), now(), '${receipts}');
+commit;
+`
+}
+
 /** Gives the first of `bare_tables` a live file for each of `writers`, numbered from 1 in `size`. */
 export async function createBareFiles(database: BareDatabase, writers: number): Promise<void> {
   await database.run(`
