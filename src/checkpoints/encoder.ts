@@ -31,6 +31,8 @@ export function startEncoder(
   const worker = new Worker(new URL('./encode-worker.ts', import.meta.url), {
     workerData: options,
     resourceLimits: memoryMax,
+    // As with the decoder of checkpoints, what a process loads before all else is not wanted here.
+    execArgv: [],
   })
   const failed = once(worker, 'error').then(([error]) => Promise.reject(error))
   // Who waits for an answer is told; else nobody need be.
