@@ -137,6 +137,58 @@ comment on column mirrors.published_version is 'The newest version whose log fil
 comment on column mirrors.paused_at is 'Since when nothing is published because somebody asked for it; whatever the state, which goes on from there.';
 comment on column mirrors.fork is 'What stands at the version after published_version: what was committed here, if anything was, and what somebody else wrote.';
 
+create table run_attempts (
+  attempt_id bigint not null,
+  run_id text not null,
+  commit_sequence bigint not null,
+  table_id uuid,
+  table_name text,
+  transaction_id uuid,
+  outcome text not null,
+  version bigint,
+  problem_code text,
+  detail text,
+  attempted_at timestamp with time zone not null default statement_timestamp(),
+  constraint run_attempts_pkey PRIMARY KEY (run_id, attempt_id),
+  constraint run_attempts_outcome_check CHECK ((outcome = ANY (ARRAY['committed'::text, 'duplicate'::text, 'refused'::text]))),
+  constraint run_attempts_problem_code_check CHECK (((outcome = 'refused'::text) = (problem_code IS NOT NULL))),
+  constraint run_attempts_version_check CHECK (((outcome = 'refused'::text) = (version IS NULL)))
+);
+CREATE INDEX run_attempts_outcome_idx ON public.run_attempts USING btree (run_id, outcome, attempt_id);
+CREATE INDEX run_attempts_sequence_idx ON public.run_attempts USING btree (run_id, commit_sequence, attempt_id);
+comment on column run_attempts.table_name is 'As the writer has named it, where no table is known by that.';
+comment on column run_attempts.version is 'Of the table; of a duplicate that of the first time.';
+
+create table run_numbers (
+  run_id text not null,
+  commit_sequence bigint not null,
+  given_at timestamp with time zone,
+  committed_at timestamp with time zone,
+  constraint run_numbers_pkey PRIMARY KEY (run_id, commit_sequence)
+);
+CREATE INDEX run_numbers_gaps_idx ON public.run_numbers USING btree (run_id, commit_sequence) WHERE ((given_at IS NOT NULL) AND (committed_at IS NULL));
+comment on column run_numbers.given_at is 'When it was last given out; null where its writer has chosen it.';
+comment on column run_numbers.committed_at is 'When a commit under it was first seen.';
+
+create table runs (
+  run_id text not null,
+  label text,
+  metadata json,
+  commit_sequence bigint not null,
+  status text not null default 'running'::text,
+  created_at timestamp with time zone not null,
+  finished_at timestamp with time zone,
+  constraint runs_pkey PRIMARY KEY (run_id),
+  constraint runs_commit_sequence_check CHECK ((commit_sequence >= 0)),
+  constraint runs_finished_at_check CHECK (((status = 'running'::text) = (finished_at IS NULL))),
+  constraint runs_status_check CHECK ((status = ANY (ARRAY['running'::text, 'succeeded'::text, 'failed'::text])))
+) with (fillfactor=50);
+CREATE INDEX runs_created_idx ON public.runs USING btree (created_at, run_id);
+CREATE INDEX runs_label_idx ON public.runs USING btree (label, created_at, run_id);
+CREATE INDEX runs_status_idx ON public.runs USING btree (status, created_at, run_id);
+comment on column runs.run_id is 'The appId of its commits.';
+comment on column runs.commit_sequence is 'The number that is given out next.';
+
 create table tables (
   id uuid not null,
   name text not null,

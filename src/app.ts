@@ -24,6 +24,9 @@ import type { AdoptContext } from './mirror/adopt-commits.ts'
 import { mirrorRoutes } from './mirror/routes.ts'
 import { verifyRoutes } from './mirror/verify/routes.ts'
 import type { VerifyContext } from './mirror/verify/verify-log.ts'
+import type { RunContext } from './runs/begin-run.ts'
+import { runReadRoutes } from './runs/read-routes.ts'
+import { runRoutes } from './runs/routes.ts'
 import { scanRoutes } from './scans/routes.ts'
 import type { ScanListContext } from './scans/scan-list.ts'
 import { type SnapshotRoutesContext, snapshotRoutes } from './snapshots/routes.ts'
@@ -48,6 +51,7 @@ export interface Services
     WatchRoutesContext,
     MaintenanceContext,
     AdoptContext,
+    RunContext,
     ScanListContext,
     SnapshotRoutesContext,
     TransactionRoutesContext,
@@ -97,6 +101,8 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(transactionRoutes, services)
   app.register(stagedTransactionRoutes, services)
   app.register(transactionReadRoutes, services)
+  app.register(runRoutes, services)
+  app.register(runReadRoutes, services)
   app.register(watchRoutes, { ...services, eventStreams })
   app.register(snapshotRoutes, services)
   app.register(scanRoutes, services)

@@ -46,6 +46,11 @@ export const problems = {
     title: 'No such transaction',
     remedy: 'Use the `id` with which the transaction was answered, or list them.',
   },
+  'run-not-found': {
+    status: 404,
+    title: 'No such run',
+    remedy: 'Begin it with `POST /runs`, or list the runs.',
+  },
   'table-not-staged': {
     status: 404,
     title: 'Nothing is staged for the table',
@@ -141,6 +146,11 @@ export const problems = {
     status: 409,
     title: 'The transaction is not active',
     remedy: '`state` says what has become of it. Begin another, unless it is committed already.',
+  },
+  'run-finished': {
+    status: 409,
+    title: 'The run is finished',
+    remedy: 'Begin another run; `runStatus` says how this one ended.',
   },
   'not-adoptable': {
     status: 409,

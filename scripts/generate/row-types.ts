@@ -21,6 +21,9 @@ const longs = [
   'commits.size_in_bytes',
   'commits.num_records',
   'files.size',
+  'runs.commit_sequence',
+  'run_numbers.commit_sequence',
+  'run_attempts.commit_sequence',
 ]
 const overrides = {
   columns: {

@@ -12,6 +12,7 @@ const settings = fileURLToPath(new URL('schemathesis/', import.meta.url))
 const tables = 20
 const keys = 1000
 const begunTransactions = 200
+const runs = 20
 const outputBytesMax = 64 * 1024 * 1024
 
 /** Drives every operation of the document that a server serves; answers the report, throws with it on a fault. */
@@ -28,6 +29,7 @@ export async function runSchemathesis({ python }: Tools): Promise<string> {
         await makeTransactions(server.address, ids),
       )
       await writeWords(join(folder, 'begun.txt'), await beginTransactions(server.address, ids))
+      await writeWords(join(folder, 'runs.txt'), await beginRuns(server.address))
       const words = Array.from({ length: keys }, (_, number) => `key-${number}`)
       await writeWords(join(folder, 'keys.txt'), words)
       return await drive(join(dirname(python), 'schemathesis'), server.address, folder)
@@ -100,6 +102,19 @@ async function beginTransactions(address: string, ids: readonly string[]): Promi
       201,
     )
     begun.push(body.id)
+  }
+  return begun
+}
+
+/** Runs, each with a number that was given out. */
+async function beginRuns(address: string): Promise<string[]> {
+  const client = connect(address, 'schemathesis')
+  const begun: string[] = []
+  for (let number = 0; number < runs; number += 1) {
+    const runId = `run-${number}`
+    expectStatus(await client.post('/runs', { runId }), 201)
+    expectStatus(await client.post(`/runs/${runId}/next`, {}), 200)
+    begun.push(runId)
   }
   return begun
 }

@@ -3,6 +3,7 @@ import { inPipelinedTransaction, type PipelineSettings } from '../database/pipel
 import { claimKeys, findAnswers, insertAnswers, keysOf } from '../idempotency/queries.ts'
 import type { Outcome } from '../idempotency/rules.ts'
 import { Problem } from '../problems.ts'
+import { insertAttempts } from '../runs/number-queries.ts'
 import { insertNewTable } from '../tables/insert-new-table.ts'
 import { findExisting, lockCatalog, lockHeads, setDropped, updateHeads } from '../tables/queries.ts'
 import { isTableId } from '../tables/rules.ts'
@@ -283,5 +284,6 @@ function write(tx: Tx, writes: Writes): Promise<void>[] {
     updateHeads(tx, writes.heads),
     ...writeTransactions(tx, writes.transactions),
     insertAnswers(tx, writes.answers),
+    insertAttempts(tx, writes.attempts),
   ]
 }

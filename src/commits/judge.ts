@@ -12,6 +12,7 @@ import {
   replay,
 } from '../idempotency/rules.ts'
 import { Problem } from '../problems.ts'
+import { attemptsOf } from '../runs/rules.ts'
 import {
   type EnteringUnit,
   enterChange,
@@ -56,14 +57,18 @@ export function judgeBatch(
 ): { outcomes: (Outcome | Problem)[]; writes: Writes } {
   const ledger = openLedger(state)
   const given = new Map<string, KeptAnswer>()
+  const judge = (unit: Unit): Answer => {
+    const verdict = judgeUnit(unit, ledger)
+    ledger.writes.attempts.push(...attemptsOf(unit, verdict, ledger))
+    return unit.answer(verdict)
+  }
   const outcomes = units.map((unit): Outcome | Problem => {
     const request = unit.idempotent
-    if (request === undefined)
-      return { answer: unit.answer(judgeUnit(unit, ledger)), replayed: false }
+    if (request === undefined) return { answer: judge(unit), replayed: false }
     if (keys.busy.has(request.key)) return inProgress(request)
     const kept = keys.kept.get(request.key) ?? given.get(request.key)
     if (kept !== undefined) return replayed(request, kept)
-    const answer = unit.answer(judgeUnit(unit, ledger))
+    const answer = judge(unit)
     if (isFinal(answer)) given.set(request.key, { ...request, ...answer })
     return { answer, replayed: false }
   })

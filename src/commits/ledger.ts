@@ -151,6 +151,7 @@ export function noWrites(): LedgerWrites {
     actions: [],
     actionUpdates: [],
     transactions: [],
+    attempts: [],
   }
 }
 

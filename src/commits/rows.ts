@@ -1,5 +1,6 @@
 import type { Metadata, Protocol } from '../delta/actions.ts'
 import type { KeptAnswer } from '../idempotency/rules.ts'
+import type { Attempt } from '../runs/rules.ts'
 import type { CommittedTransaction } from './unit.ts'
 
 /** The newest version of a table, as it was locked. */
@@ -146,5 +147,6 @@ export interface Writes {
   actions: ActionRow[]
   actionUpdates: ActionUpdate[]
   transactions: CommittedTransaction[]
+  attempts: Attempt[]
   answers: KeptAnswer[]
 }

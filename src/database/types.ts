@@ -160,6 +160,55 @@ export interface Mirrors {
   table_id: string;
 }
 
+export interface RunAttempts {
+  attempt_id: Generated<BigInteger>;
+  attempted_at: Generated<Instant>;
+  commit_sequence: LongColumn;
+  detail: string | null;
+  outcome: string;
+  problem_code: string | null;
+  run_id: string;
+  table_id: string | null;
+  /**
+   * As the writer has named it, where no table is known by that.
+   */
+  table_name: string | null;
+  transaction_id: string | null;
+  /**
+   * Of the table; of a duplicate that of the first time.
+   */
+  version: BigInteger | null;
+}
+
+export interface RunNumbers {
+  commit_sequence: LongColumn;
+  /**
+   * When a commit under it was first seen.
+   */
+  committed_at: Instant | null;
+  /**
+   * When it was last given out; null where its writer has chosen it.
+   */
+  given_at: Instant | null;
+  run_id: string;
+}
+
+export interface Runs {
+  /**
+   * The number that is given out next.
+   */
+  commit_sequence: LongColumn;
+  created_at: Instant;
+  finished_at: Instant | null;
+  label: string | null;
+  metadata: string | null;
+  /**
+   * The appId of its commits.
+   */
+  run_id: string;
+  status: Generated<string>;
+}
+
 export interface Tables {
   /**
    * The oldest version whose commit is known: history_from, or the one after it where that is a checkpoint alone.
@@ -289,6 +338,9 @@ export interface DB {
   idempotency_keys: IdempotencyKeys;
   maintenance_operations: MaintenanceOperations;
   mirrors: Mirrors;
+  run_attempts: RunAttempts;
+  run_numbers: RunNumbers;
+  runs: Runs;
   tables: Tables;
   transaction_chunks: TransactionChunks;
   transaction_lines: TransactionLines;

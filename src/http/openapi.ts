@@ -8,6 +8,10 @@ const tags = [
   { name: 'tables', description: 'Delta tables: create, look up, drop, bring back.' },
   { name: 'commits', description: 'Commit to a table, and read what was committed.' },
   { name: 'transactions', description: 'Commit to several tables together or not at all.' },
+  {
+    name: 'runs',
+    description: 'Numbers under which the commits of a pipeline apply once, and their fate.',
+  },
   { name: 'snapshots', description: 'A table as it stands, or stood at a version or a time.' },
   { name: 'changes', description: 'What is another at one version than at another.' },
   { name: 'scans', description: 'The files of a table that a reader needs.' },

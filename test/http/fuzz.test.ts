@@ -15,7 +15,7 @@ const seed = Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 31)
 /** Tables that others have written, to be imported. */
 const foreignTables = 20
 /** What ends what was begun, while its tables are there. */
-const endings = ['unstageTable', 'commitTransaction', 'rollBackTransaction']
+const endings = ['unstageTable', 'commitTransaction', 'rollBackTransaction', 'finishRun']
 /** Transactions to be gone on with. */
 const begunTransactions = 20
 
