@@ -140,7 +140,16 @@ export function spawnCommand(
   args: readonly string[],
   settings: Settings = {},
 ): CommandProcess {
-  const child = spawn(process.execPath, [main, ...args], {
+  return spawnProgram(t, [main, ...args], settings)
+}
+
+/** Starts any program of ours with its arguments in the same way. */
+export function spawnProgram(
+  t: Test,
+  args: readonly string[],
+  settings: Settings = {},
+): CommandProcess {
+  const child = spawn(process.execPath, args, {
     // A group of its own, so that no signal of a terminal reaches it and all of it can be killed.
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
