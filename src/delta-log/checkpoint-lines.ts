@@ -1,6 +1,7 @@
 import { rowsToLines } from './checkpoint-json.ts'
 import type { ReadRange } from './parquet-column.ts'
 import { openParquet, type ParquetRows } from './parquet-rows.ts'
+import { readLimits } from './planned-reads.ts'
 
 /** Lines that are made at once. */
 const linesMax = 500
@@ -9,8 +10,12 @@ const linesMax = 500
  * The rows of a Parquet file of a checkpoint as lines of a log, some at a time; a row without an action is an empty
  * line. Memory does not grow with the file. Throws when it cannot be read.
  */
-export async function* checkpointLines(read: ReadRange, size: number): AsyncGenerator<string[]> {
-  const parquet = await openParquet(read, size)
+export async function* checkpointLines(
+  read: ReadRange,
+  size: number,
+  limits = readLimits,
+): AsyncGenerator<string[]> {
+  const parquet = await openParquet(read, size, limits)
   const toLine = rowsToLines(parquet.schema)
   for await (const rows of parquet.rows(leftOut(parquet))) {
     for (let at = 0; at < rows.length; at += linesMax) {

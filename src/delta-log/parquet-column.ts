@@ -4,6 +4,7 @@ import { parquetHeader, readPage } from 'hyparquet/src/column.js'
 import { convert, convertWithDictionary } from 'hyparquet/src/convert.js'
 import { decompressPage, readDataPage, readDataPageV2 } from 'hyparquet/src/datapage.js'
 import { getMaxDefinitionLevel, getMaxRepetitionLevel } from 'hyparquet/src/schema.js'
+import type { Extent } from './planned-reads.ts'
 
 type ColumnDecoder = Parameters<typeof readPage>[2]
 type PageHeader = ReturnType<typeof parquetHeader>
@@ -16,6 +17,7 @@ export interface ColumnOptions extends Pick<ColumnDecoder, 'compressors' | 'pars
   chunk: ColumnMetaData
   /** From the root to the leaf. */
   schemaPath: SchemaTree[]
+  extent: Extent
   /** Bytes that are read at once, unless a page has more. */
   pieceBytes: number
 }
@@ -42,13 +44,14 @@ export class ParquetColumn {
   #dictionary: DecodedArray | undefined
   #page: Page | undefined
 
-  constructor({ read, chunk, schemaPath, pieceBytes, compressors, parsers }: ColumnOptions) {
+  constructor(options: ColumnOptions) {
+    const { read, chunk, extent, schemaPath, pieceBytes, compressors, parsers } = options
     const { element, path } = schemaPath.at(-1) as SchemaTree
     this.path = path.join('.')
     const { type, codec } = chunk
     const of = { pathInSchema: path, type, element, schemaPath, codec, parsers, utf8: false }
     this.#decoder = { ...of, ...(compressors !== undefined && { compressors }) }
-    this.#bytes = new ChunkBytes(read, chunk, pieceBytes)
+    this.#bytes = new ChunkBytes(read, extent, pieceBytes)
     this.#levelMax = getMaxDefinitionLevel(schemaPath)
     this.#repeats = getMaxRepetitionLevel(schemaPath) > 0
   }
@@ -139,6 +142,12 @@ function endOfRows({ repetitions, entries, entryAt }: Page, rows: number): numbe
   return entries
 }
 
+/** Where a column chunk lies in its file. */
+export function extentOf(chunk: ColumnMetaData): Extent {
+  const start = Number(chunk.dictionary_page_offset || chunk.data_page_offset)
+  return { start, end: start + Number(chunk.total_compressed_size) }
+}
+
 /** The bytes of a column chunk, of which some are read ahead. */
 class ChunkBytes {
   readonly #read: ReadRange
@@ -148,11 +157,11 @@ class ChunkBytes {
   #at: number
   #held = new Uint8Array()
 
-  constructor(read: ReadRange, chunk: ColumnMetaData, pieceBytes: number) {
+  constructor(read: ReadRange, { start, end }: Extent, pieceBytes: number) {
     this.#read = read
     this.#pieceBytes = pieceBytes
-    this.#at = Number(chunk.dictionary_page_offset || chunk.data_page_offset)
-    this.#end = this.#at + Number(chunk.total_compressed_size)
+    this.#at = start
+    this.#end = end
   }
 
   async takeHeader(): Promise<PageHeader | undefined> {

@@ -1,6 +1,6 @@
 import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from 'node:zlib'
 import {
-  type AsyncBuffer,
+  type ColumnMetaData,
   type Compressors,
   type DecodedArray,
   type FileMetaData,
@@ -13,7 +13,15 @@ import {
 import { assembleNested } from 'hyparquet/src/assemble.js'
 import { DEFAULT_PARSERS } from 'hyparquet/src/convert.js'
 import { getTreePath } from 'hyparquet/src/schema.js'
-import { ParquetColumn, type ReadRange } from './parquet-column.ts'
+import { extentOf, ParquetColumn, type ReadRange } from './parquet-column.ts'
+import {
+  type Extent,
+  inGroups,
+  planReads,
+  type ReadLimits,
+  type ReadPlan,
+  readByRanges,
+} from './planned-reads.ts'
 
 /** A Parquet file that was opened: what its columns are, and its rows. */
 export interface ParquetRows {
@@ -32,9 +40,6 @@ export interface ParquetRows {
 /** Values that are put together at once, and rows. */
 const valuesMax = 200_000
 const rowsAtOnce = { min: 100, max: 5_000 }
-/** Bytes that are read ahead, of all columns and of each. */
-const aheadBytesMax = 16 * 1024 * 1024
-const pieceBytes = { min: 16 * 1024, max: 1024 * 1024 }
 
 const compressors: Compressors = {
   GZIP: (bytes) => gunzipSync(bytes),
@@ -49,15 +54,30 @@ const parsers = {
 }
 
 /** Opens a file of this size. Throws when it is no Parquet. */
-export async function openParquet(read: ReadRange, size: number): Promise<ParquetRows> {
-  const file: AsyncBuffer = { byteLength: size, slice: (start, end = size) => read(start, end) }
-  const metadata = await parquetMetadataAsync(file, { geoparquet: false })
+export async function openParquet(
+  read: ReadRange,
+  size: number,
+  limits: ReadLimits,
+): Promise<ParquetRows> {
+  const tail = { start: Math.max(0, size - limits.tailBytes), end: size }
+  const readFile = readByRanges(read, [tail])
+  const file = { byteLength: size, slice: (start: number, end = size) => readFile(start, end) }
+  const initialFetchSize = limits.tailBytes
+  const metadata = await parquetMetadataAsync(file, { geoparquet: false, initialFetchSize })
   return {
     schema: parquetSchema(metadata),
     async *rows(left) {
       const wanted = asStored(without(metadata, left))
       const schema = parquetSchema(wanted)
-      for (const group of wanted.row_groups) yield* rowsOf(group, schema, read)
+      const groups = wanted.row_groups.map(groupOf)
+      for (const some of inGroups(groups, bytesOf, limits.heldBytes)) {
+        const plan = planReads(
+          some.flatMap(({ columns }) => columns.map(({ extent }) => extent)),
+          limits,
+        )
+        const readPlanned = readByRanges(readFile, plan.ranges)
+        for (const group of some) yield* rowsOf(group, schema, { read: readPlanned, plan })
+      }
     },
     isWhole(column, beside) {
       return metadata.row_groups.every((group) => {
@@ -76,21 +96,43 @@ export async function openParquet(read: ReadRange, size: number): Promise<Parque
   }
 }
 
+/** A row group, and where its column chunks lie. */
+interface Group {
+  rows: number
+  columns: { chunk: ColumnMetaData; extent: Extent }[]
+}
+
+function groupOf({ columns, num_rows }: RowGroup): Group {
+  return {
+    rows: Number(num_rows),
+    columns: columns.map(({ meta_data: chunk }) => {
+      if (chunk === undefined) throw new Error('a column is in another file')
+      return { chunk, extent: extentOf(chunk) }
+    }),
+  }
+}
+
+/** From the first byte that is needed of a group to the last. */
+function bytesOf({ columns }: Group): number {
+  const starts = columns.map(({ extent }) => extent.start)
+  const ends = columns.map(({ extent }) => extent.end)
+  return columns.length === 0 ? 0 : Math.max(...ends) - Math.min(...starts)
+}
+
 /** The rows of a row group, some at a time. */
 async function* rowsOf(
-  { columns: chunks, num_rows }: RowGroup,
+  { rows, columns: chunks }: Group,
   schema: SchemaTree,
-  read: ReadRange,
+  { read, plan }: { read: ReadRange; plan: ReadPlan },
 ): AsyncGenerator<Record<string, unknown>[]> {
-  const share = (max: number) => Math.floor(max / Math.max(1, chunks.length))
-  const bytes = within(share(aheadBytesMax), pieceBytes)
-  const rowsMax = within(share(valuesMax), rowsAtOnce)
-  const columns = chunks.map(({ meta_data: chunk }) => {
-    if (chunk === undefined) throw new Error('a column is in another file')
+  const rowsMax = within(Math.floor(valuesMax / Math.max(1, chunks.length)), rowsAtOnce)
+  const columns = chunks.map(({ chunk, extent }) => {
     const schemaPath = getTreePath(schema, chunk.path_in_schema)
-    return new ParquetColumn({ read, chunk, schemaPath, pieceBytes: bytes, compressors, parsers })
+    const isWhole = plan.ranges.some(({ start, end }) => start <= extent.start && extent.end <= end)
+    const pieceBytes = isWhole ? extent.end - extent.start : plan.pieceBytes
+    return new ParquetColumn({ read, chunk, extent, schemaPath, pieceBytes, compressors, parsers })
   })
-  for (let rest = Number(num_rows); rest > 0; rest -= rowsMax) {
+  for (let rest = rows; rest > 0; rest -= rowsMax) {
     yield await takeRows(columns, schema, Math.min(rest, rowsMax))
   }
 }

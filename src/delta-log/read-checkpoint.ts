@@ -6,7 +6,7 @@ import type { ByteRange, Folder } from '../storage/storage.ts'
 import { decodeCheckpoint } from './decoder.ts'
 import { invalidLog } from './invalid-log.ts'
 import { fileInTable } from './log-folder.ts'
-import { type PlacedAction, readCommits } from './read-commits.ts'
+import { noMeter, type PlacedAction, type ReadMeter, readCommits } from './read-commits.ts'
 
 /**
  * The actions of a file of a checkpoint, Parquet or JSON, and of the files that it refers to, some at a time. Throws
@@ -15,18 +15,22 @@ import { type PlacedAction, readCommits } from './read-commits.ts'
 export async function* readCheckpoint(
   folder: Folder,
   name: string,
+  meter = noMeter,
 ): AsyncGenerator<PlacedAction[]> {
   const read = name.endsWith('.json') ? readCommits : readParquet
   const sidecars: string[] = []
-  for await (const actions of read(folder, name)) {
+  for await (const actions of read(folder, name, meter)) {
     yield actions.filter(({ action }) => {
       if (action.kind !== 'other') return true
-      if (action.name === 'sidecar') sidecars.push(sidecarOf(name, action.body))
+      if (action.name === 'sidecar') {
+        sidecars.push(sidecarOf(name, action.body))
+        meter.find(sizeOf(action.body))
+      }
       // What else stands in a checkpoint is about the checkpoint.
       return false
     })
   }
-  for (const sidecar of sidecars) yield* readParquet(folder, sidecar)
+  for (const sidecar of sidecars) yield* readParquet(folder, sidecar, meter)
 }
 
 /** The file of a sidecar action (PROTOCOL.md, "Sidecar File Information"): all of them lie in one folder. */
@@ -37,12 +41,26 @@ function sidecarOf(checkpoint: string, body: unknown): string {
   throw invalidLog({ file: fileInTable(checkpoint), message: 'a sidecar action has no path' })
 }
 
-async function* readParquet(folder: Folder, name: string): AsyncGenerator<PlacedAction[]> {
+/** What a sidecar action says of the size of its file, as far as that can be. */
+function sizeOf(body: unknown): number {
+  const { sizeInBytes } = (body ?? {}) as { sizeInBytes?: unknown }
+  return Math.max(0, Number.isSafeInteger(sizeInBytes) ? Number(sizeInBytes) : 0)
+}
+
+async function* readParquet(
+  folder: Folder,
+  name: string,
+  meter: ReadMeter,
+): AsyncGenerator<PlacedAction[]> {
   const file = fileInTable(name)
   try {
     const size = await folder.size(name)
     if (size === undefined) throw invalidLog({ file, message: 'the file is missing' })
-    const read = (start: number, end: number) => readRange(folder, name, { start, end })
+    const read = async (start: number, end: number) => {
+      const bytes = await readRange(folder, name, { start, end })
+      meter.read(bytes.byteLength)
+      return bytes
+    }
     let number = 0
     for await (const lines of decodeCheckpoint(read, size)) {
       yield lines.flatMap((line) => {

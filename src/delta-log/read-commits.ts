@@ -20,10 +20,24 @@ const lineBytesMax = 64 * 1024 * 1024
 /** Lines that are read without a pause for other work. */
 const sliceMax = 500
 
+/** Told of how far the reading of files has come. */
+export interface ReadMeter {
+  /** So many bytes were read. */
+  read: (bytes: number) => void
+  /** So many bytes are to be read that were not known of. */
+  find: (bytes: number) => void
+}
+
+export const noMeter: ReadMeter = { read() {}, find() {} }
+
 /** The actions of a file of commits, in order, some at a time. Throws `delta-log-invalid` with the line. */
-export async function* readCommits(folder: Folder, name: string): AsyncGenerator<PlacedAction[]> {
+export async function* readCommits(
+  folder: Folder,
+  name: string,
+  meter = noMeter,
+): AsyncGenerator<PlacedAction[]> {
   let position = 0
-  for await (const lines of readLines(folder, name)) {
+  for await (const lines of readLines(folder, name, meter)) {
     for (let at = 0; at < lines.length; at += sliceMax) {
       const actions = lines.slice(at, at + sliceMax).map(({ text, number }) => {
         const read = readLogLine(text)
@@ -39,10 +53,14 @@ export async function* readCommits(folder: Folder, name: string): AsyncGenerator
 }
 
 /** The lines of a file that are not empty, some at a time. Throws `delta-log-invalid`. */
-export async function* readLines(folder: Folder, name: string): AsyncGenerator<Line[]> {
+export async function* readLines(
+  folder: Folder,
+  name: string,
+  meter = noMeter,
+): AsyncGenerator<Line[]> {
   const file = await readLogFile(folder, name)
   try {
-    yield* linesOf(file, { bytesMax: Number.POSITIVE_INFINITY, lineBytesMax })
+    yield* linesOf(metered(file, meter), { bytesMax: Number.POSITIVE_INFINITY, lineBytesMax })
   } catch (error) {
     if (!(error instanceof Problem) || error.code === 'delta-log-invalid') throw error
     const message =
@@ -50,5 +68,15 @@ export async function* readLines(folder: Folder, name: string): AsyncGenerator<L
         ? `a line has more than ${lineBytesMax} bytes`
         : 'the text is not UTF-8'
     throw invalidLog({ file: fileInTable(name), message }, error)
+  }
+}
+
+async function* metered(
+  source: AsyncIterable<Buffer>,
+  { read }: ReadMeter,
+): AsyncGenerator<Buffer> {
+  for await (const bytes of source) {
+    read(bytes.length)
+    yield bytes
   }
 }

@@ -1,9 +1,10 @@
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import type { SchemaElement } from 'hyparquet'
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { checkpointLines } from '../../src/delta-log/checkpoint-lines.ts'
 import { decodeCheckpoint } from '../../src/delta-log/decoder.ts'
+import { type Extent, type ReadLimits, readLimits } from '../../src/delta-log/planned-reads.ts'
 
 const optional = (name: string, more: Partial<SchemaElement>): SchemaElement => ({
   name,
@@ -95,17 +96,45 @@ t.test('rows become lines, whatever the pages and row groups they lie in', async
   }
 })
 
-t.test('a column is read in pieces, and pages that are larger whole', async (t) => {
-  const bytes = encode('UNCOMPRESSED', 1024 * 1024, rowCount)
+/** Reads of a file, each with where it began and ended. */
+async function readsOf(t: Test, bytes: Uint8Array, limits?: ReadLimits) {
   const read = readerOf(bytes)
-  const pieces: number[] = []
-  const lines = checkpointLines((start, end) => {
-    pieces.push(end - start)
-    return read(start, end)
-  }, bytes.length)
-  await lines.next()
-  t.ok(pieces.length > 7, `${pieces.length} pieces`)
-  await lines.return(undefined)
+  const reads: Extent[] = []
+  const lines = checkpointLines(
+    (start, end) => {
+      reads.push({ start, end })
+      return read(start, end)
+    },
+    bytes.length,
+    limits,
+  )
+  t.strictSame(await linesOf(lines), wanted)
+  return reads
+}
+
+t.test('a small file is read at once', async (t) => {
+  const bytes = encode('ZSTD', 10_000, 5000)
+  t.strictSame(await readsOf(t, bytes), [{ start: 0, end: bytes.length }])
+})
+
+t.test('chunks that lie together are read together, as many as may be held', async (t) => {
+  const bytes = encode('UNCOMPRESSED', 10_000, 1000)
+  const tailBytes = 10_000
+  const limits = { ...readLimits, tailBytes, heldBytes: bytes.length / 3 }
+  const reads = await readsOf(t, bytes, limits)
+  t.ok(reads.length <= 6, `${reads.length} reads`)
+  for (const { start, end } of reads) t.ok(end - start <= limits.heldBytes, `${start} to ${end}`)
+})
+
+t.test('of chunks that are too large to be held pieces are read', async (t) => {
+  const bytes = encode('UNCOMPRESSED', 1000, rowCount)
+  const pieceBytes = { min: 10_000, max: 20_000 }
+  const limits = { tailBytes: 10_000, heldBytes: 50_000, aheadBytes: 100_000, pieceBytes }
+  const reads = await readsOf(t, bytes, limits)
+  t.ok(reads.length > 20, `${reads.length} reads`)
+  for (const { start, end } of reads) t.ok(end - start <= limits.heldBytes, `${start} to ${end}`)
+  const total = reads.reduce((sum, { start, end }) => sum + end - start, 0)
+  t.ok(total < bytes.length + limits.heldBytes, 'and nothing twice')
 })
 
 t.test('a thread decodes, and the end is the end', async (t) => {
@@ -123,14 +152,14 @@ t.test('who takes no more lines ends the thread', async (t) => {
 })
 
 t.test('a read that fails is told as it is', async (t) => {
-  const bytes = encode('ZSTD', 10_000, 5000)
+  const bytes = encode('UNCOMPRESSED', 10_000, 5000)
+  t.ok(bytes.length > readLimits.tailBytes, 'it is read in several')
   const read = readerOf(bytes)
   const gone = new Error('the store is away')
-  let reads = 0
-  const lines = decodeCheckpoint((start, end) => {
-    reads += 1
-    return reads > 3 ? Promise.reject(gone) : read(start, end)
-  }, bytes.length)
+  const lines = decodeCheckpoint(
+    (start, end) => (end < bytes.length ? Promise.reject(gone) : read(start, end)),
+    bytes.length,
+  )
   await t.rejects(linesOf(lines), gone)
 })
 

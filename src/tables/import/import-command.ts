@@ -49,7 +49,8 @@ function showProgress(output: CommandOutput) {
   return {
     show(progress: ReadProgress): void {
       const now = performance.now()
-      if (now - shownAt < intervalMs) return
+      const isNews = output.isTTY && isRead(progress)
+      if (now - shownAt < intervalMs && !isNews) return
       shownAt = now
       output.write(output.isTTY ? `\r${barOf(progress)}\u001b[K` : `${lineOf(progress)}\n`)
     },
@@ -71,7 +72,12 @@ function barOf(progress: ReadProgress): string {
 function lineOf(progress: ReadProgress): string {
   const { bytesTotal, actions } = progress
   const percent = Math.floor(shareOf(progress) * 100)
-  return `${percent} % of ${megabytes(bytesTotal)} MB read, ${actions} actions`
+  const next = isRead(progress) ? ', being stored' : ''
+  return `${percent} % of ${megabytes(bytesTotal)} MB read, ${actions} actions${next}`
+}
+
+function isRead({ bytes, bytesTotal }: ReadProgress): boolean {
+  return bytes === bytesTotal
 }
 
 function megabytes(bytes: number): string {

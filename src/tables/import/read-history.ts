@@ -10,7 +10,7 @@ import { rowTrackingDomain } from '../../delta/row-ids.ts'
 import { invalidLog } from '../../delta-log/invalid-log.ts'
 import { fileInTable } from '../../delta-log/log-folder.ts'
 import { readCheckpoint } from '../../delta-log/read-checkpoint.ts'
-import { type PlacedAction, readCommits } from '../../delta-log/read-commits.ts'
+import { type PlacedAction, type ReadMeter, readCommits } from '../../delta-log/read-commits.ts'
 import type { Folder } from '../../storage/storage.ts'
 import { logRows } from './log-rows.ts'
 
@@ -21,7 +21,7 @@ export interface ReadHistory extends InForce {
   actions: number
 }
 
-/** How far the reading has come. */
+/** How far the reading has come; all is read when `bytes` are `bytesTotal`, and stored from then on. */
 export interface ReadProgress {
   bytes: number
   bytesTotal: number
@@ -45,6 +45,42 @@ export interface InForce {
   rowIdHighWaterMark: Long | null
 }
 
+/** Counts the bytes of files as they are read; of what is passed over, at the end of its file. */
+class ReadGauge implements ReadMeter {
+  #bytesTotal: number
+  #bytes = 0
+  /** Where the file at hand ends, with what was found in it. */
+  #end = 0
+
+  constructor(files: readonly ListedFile[]) {
+    this.#bytesTotal = files.reduce((sum, { size }) => sum + size, 0)
+  }
+
+  /** The file at hand is the next one. */
+  begin({ size }: ListedFile): void {
+    this.#bytes = this.#end
+    this.#end += size
+  }
+
+  // As functions of their own they can be handed on.
+  readonly read = (bytes: number): void => {
+    this.#bytes = Math.min(this.#end, this.#bytes + bytes)
+  }
+
+  readonly find = (bytes: number): void => {
+    this.#end += bytes
+    this.#bytesTotal += bytes
+  }
+
+  end(): void {
+    this.#bytes = this.#bytesTotal
+  }
+
+  bytes(): { bytes: number; bytesTotal: number } {
+    return { bytes: this.#bytes, bytesTotal: this.#bytesTotal }
+  }
+}
+
 /** What is in force while a log is read. */
 interface State {
   protocol?: ActionOf<'protocol'>
@@ -63,9 +99,7 @@ export async function readHistory(options: ReadOptions): Promise<ReadHistory> {
   const { folder, history, write, onProgress = () => {}, before } = options
   const { base, commits, from, commitsFrom } = history
   const state: State = { rowIdHighWaterMark: null, ...before, actions: 0 }
-  const files = [...base.flatMap((source) => source.files), ...commits]
-  const bytesTotal = files.reduce((sum, { size }) => sum + size, 0)
-  let bytes = 0
+  const gauge = new ReadGauge([...base.flatMap((source) => source.files), ...commits])
   const times: VersionTime[] = []
 
   async function take(actions: readonly PlacedAction[], at: { version: number; file: string }) {
@@ -80,30 +114,30 @@ export async function readHistory(options: ReadOptions): Promise<ReadHistory> {
     })
     await write(rows.join(''))
     state.actions += actions.length
-    onProgress({ bytes, bytesTotal, actions: state.actions })
+    onProgress({ ...gauge.bytes(), actions: state.actions })
   }
 
   async function readSource(source: BaseSource, version: number, first: number): Promise<number> {
     let position = first
     for (const file of source.files) {
       const read = source.kind === 'checkpoint' ? readCheckpoint : readCommits
-      for await (const actions of read(folder, file.name)) {
+      gauge.begin(file)
+      for await (const actions of read(folder, file.name, gauge)) {
         await take(
           actions.map((action) => ({ ...action, position: position++ })),
           { version, file: file.name },
         )
       }
-      bytes += file.size
     }
     return position
   }
 
   async function readCommit(file: ListedFile, version: number): Promise<void> {
     state.toldTime = undefined
-    for await (const actions of readCommits(folder, file.name)) {
+    gauge.begin(file)
+    for await (const actions of readCommits(folder, file.name, gauge)) {
       await take(actions, { version, file: file.name })
     }
-    bytes += file.size
     refuseIncomplete(state, file.name)
     const inCommitTimestamp = hasTimestamps(state) ? state.toldTime : undefined
     times.push({ modifiedAt: file.modifiedAt, inCommitTimestamp })
@@ -130,6 +164,8 @@ export async function readHistory(options: ReadOptions): Promise<ReadHistory> {
       message: fault,
     })
   }
+  gauge.end()
+  onProgress({ ...gauge.bytes(), actions: state.actions })
   return { ...state, protocol, metadata, times }
 }
 
