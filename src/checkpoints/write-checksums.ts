@@ -1,5 +1,5 @@
 import type { Db } from '../database/connect.ts'
-import { inTransaction } from '../database/transaction.ts'
+import { inTransaction, whileAlive } from '../database/transaction.ts'
 import { checkpointInterval } from '../delta/checkpoints/settings.ts'
 import { checksumFileName, deltaLogOf, parseLogFileName } from '../delta/log-files.ts'
 import type { Folder, Storage } from '../storage/storage.ts'
@@ -21,6 +21,8 @@ import { dueVersion } from './rules.ts'
 
 /** What is done in one go: tables, and versions of all of them. */
 const roundMax = { tablesMax: 100, versionsMax: 500 }
+/** Milliseconds after which no more is written, so that what a slow store has taken by then is recorded. */
+const writingMsMax = 10_000
 /** Files of one table that are written at the same time. */
 const filesAtOnce = 32
 
@@ -32,6 +34,16 @@ interface Share {
   versions: readonly VersionRow[]
   changes: ReadonlyMap<number, readonly KeyedAction[]>
   holding: readonly KeyedAction[]
+  /** When to write no more. */
+  deadline: number
+}
+
+/** What checksums are written with. */
+export interface ChecksumWriting {
+  storage: Storage
+  /** Tables whose logs were swept, from call to call. */
+  swept: Set<string>
+  msMax?: number
 }
 
 /** What came of a look for work, and how many versions were looked at. */
@@ -41,12 +53,12 @@ interface Written extends Found {
 
 /**
  * Writes checksums beside commits that were published, and notes of which versions a checkpoint is due. What fails at
- * one table is no other's. Looks for work at some tables, or at all. `swept` remembers tables from call to call.
+ * one table is no other's. Looks for work at some tables, or at all.
  */
 export function writeChecksums(
   db: Db,
   tableIds: readonly string[] | undefined,
-  { storage, swept }: { storage: Storage; swept: Set<string> },
+  { storage, swept, msMax = writingMsMax }: ChecksumWriting,
 ): Promise<Written> {
   return inTransaction(db, async (tx) => {
     const began = performance.now()
@@ -58,17 +70,21 @@ export function writeChecksums(
     const versions = byTable(await listVersions(tx, tables))
     const changes = byTable(await listKeyedActions(tx, tables))
     const holding = byTable(await listHolding(tx, tables, heldKeysMax))
-    const ends = await Promise.allSettled(
-      tables.map((table) => {
-        const { tableId } = table
-        return writeOfTable(storage, {
-          table,
-          swept,
-          versions: versions.get(tableId) ?? [],
-          changes: Map.groupBy(changes.get(tableId) ?? [], ({ version }) => version),
-          holding: holding.get(tableId) ?? [],
-        })
-      }),
+    const deadline = performance.now() + msMax
+    const ends = await whileAlive(tx, () =>
+      Promise.allSettled(
+        tables.map((table) => {
+          const { tableId } = table
+          return writeOfTable(storage, {
+            table,
+            swept,
+            versions: versions.get(tableId) ?? [],
+            changes: Map.groupBy(changes.get(tableId) ?? [], ({ version }) => version),
+            holding: holding.get(tableId) ?? [],
+            deadline,
+          })
+        }),
+      ),
     )
     const done = ends.flatMap((end) => (end.status === 'fulfilled' ? end.value : []))
     await recordFollowed(tx, done)
@@ -77,7 +93,10 @@ export function writeChecksums(
     return {
       done: done.map(({ tableId }) => tableId),
       failed: failures.map(({ tableId }) => tableId),
-      versions: done.reduce((sum, { tableId }) => sum + (versions.get(tableId)?.length ?? 0), 0),
+      versions: done.reduce((sum, { tableId, version }) => {
+        const ofTable = versions.get(tableId) ?? []
+        return sum + ofTable.filter((row) => row.version <= version).length
+      }, 0),
       lookMs,
       isCut: tables.length === roundMax.tablesMax,
     }
@@ -85,26 +104,28 @@ export function writeChecksums(
 }
 
 async function writeOfTable(storage: Storage, share: Share): Promise<FollowedTo> {
-  const { table, swept, versions, changes, holding } = share
+  const { table, swept, versions, changes, holding, deadline } = share
   const { tableId, to } = table
   const state = new ChecksumState(holding)
-  const texts = versions.map((row) => ({
-    name: checksumFileName(row.version),
-    text: state.next(row, changes.get(row.version) ?? []),
-  }))
   const folder = await storage.open(deltaLogOf(table.location))
   if (!swept.has(tableId)) await folder.sweep(isChecksum)
   swept.add(tableId)
-  for (let at = 0; at < texts.length; at += filesAtOnce) {
-    const some = texts.slice(at, at + filesAtOnce)
+  let version = to
+  for (let at = 0; at < versions.length; at += filesAtOnce) {
+    const some = versions.slice(at, at + filesAtOnce).map((row) => ({
+      name: checksumFileName(row.version),
+      text: state.next(row, changes.get(row.version) ?? []),
+    }))
     await Promise.all(some.map(({ name, text }) => text !== undefined && put(folder, name, text)))
+    const next = versions[at + filesAtOnce]
+    if (next !== undefined && performance.now() >= deadline) {
+      version = next.version - 1
+      break
+    }
   }
   const { metaData } = JSON.parse(state.metaData())
-  return {
-    tableId,
-    version: to,
-    dueVersion: dueVersion(to, checkpointInterval(metaData.configuration)),
-  }
+  const interval = checkpointInterval(metaData.configuration)
+  return { tableId, version, dueVersion: dueVersion(version, interval) }
 }
 
 function isChecksum(name: string): boolean {

@@ -1,6 +1,6 @@
 import { beforeVersion, type LogLine, listLogLines } from '../commits/log-lines.ts'
 import type { Db, Tx } from '../database/connect.ts'
-import { inTransaction } from '../database/transaction.ts'
+import { inTransaction, whileAlive } from '../database/transaction.ts'
 import { deltaLogOf, parseLogFileName } from '../delta/log-files.ts'
 import { describeFork } from './describe-fork.ts'
 import { ForkError, openLogWriter } from './log-writer.ts'
@@ -44,7 +44,8 @@ interface Progress {
  */
 export function publishTables(db: Db, job: PublishJob): Promise<Map<string, Published>> {
   return inTransaction(db, async (tx) => {
-    const ends = await publishShares(tx, await shareOut(tx, job))
+    const shares = await shareOut(tx, job)
+    const ends = await whileAlive(tx, () => publishShares(tx, shares))
     const advanced = ends.filter(({ mirror, published }) => published > mirror.publishedVersion)
     await recordPublished(
       tx,
