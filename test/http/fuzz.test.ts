@@ -10,7 +10,7 @@ import { type Seen, startSeeing } from './fuzz/seen.ts'
 import { createSender } from './fuzz/sender.ts'
 
 /** Requests of each operation in each of two rounds. */
-const numRuns = Number(process.env['FUZZ_RUNS'] ?? 10)
+const numRuns = Number(process.env['FUZZ_RUNS'] ?? 6)
 const seed = Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 31)
 /** Tables that others have written, to be imported. */
 const foreignTables = 20

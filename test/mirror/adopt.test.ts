@@ -58,7 +58,7 @@ const story: object[] = [
 
 t.test('what another service wrote is taken in, whatever it is and from wherever on', async (t) => {
   const writer = await startTestServer(t)
-  const settings = { mirrorRoots: [join(writer.dataDir, 'tables')] }
+  const adopter = await startTestServer(t, { mirrorRoots: [join(writer.dataDir, 'tables')] })
   for (const [known, more] of [
     [0, 1],
     [1, 7],
@@ -68,7 +68,7 @@ t.test('what another service wrote is taken in, whatever it is and from wherever
     [7, 1],
   ] as const) {
     await t.test(`${more} versions behind version ${known}`, async (t) => {
-      const adopter = await startTestServer(t, settings)
+      const taken = `taken_${known}`
       const source = await writer.makeTable({
         configuration: {
           'delta.enableDeletionVectors': 'true',
@@ -78,20 +78,20 @@ t.test('what another service wrote is taken in, whatever it is and from wherever
       })
       await play(t, writer, source, story.slice(0, known))
       const { location } = (await writer.get(`/tables/${source}`)).body
-      const imported = await adopter.post('/tables/import', { name: 'taken', location })
+      const imported = await adopter.post('/tables/import', { name: taken, location })
       t.equal(imported.status, 201, imported.text)
       await play(t, writer, source, story.slice(known, known + more))
       const before = await readLog(join(location, '_delta_log'))
-      const answer = await adopter.post('/tables/taken/mirror/retry?policy=adopt')
+      const answer = await adopter.post(`/tables/${taken}/mirror/retry?policy=adopt`)
       t.strictSame(
         answer.body,
         { state: 'current', publishedVersion: known + more, pending: 0, lagMs: 0 },
         answer.text,
       )
       t.strictSame(await readLog(join(location, '_delta_log')), before, 'nothing is written')
-      await sameHistory(t, [writer, source], [adopter, 'taken'])
-      await livesOn(t, adopter, known + more)
-      t.match(await adopter.post('/tables/taken/mirror/verify'), {
+      await sameHistory(t, [writer, source], [adopter, taken])
+      await livesOn(t, [adopter, taken], known + more)
+      t.match(await adopter.post(`/tables/${taken}/mirror/verify`), {
         body: { verified: true, versions: { from: 0, to: known + more + 2 }, differences: [] },
       })
     })
@@ -141,16 +141,16 @@ function withoutTimes(text: string | undefined): unknown {
 }
 
 /** The next commit is judged by what was taken in, and goes into the same folder. */
-async function livesOn(t: Test, server: TestServer, version: number): Promise<void> {
-  const next = await server.commit('taken', {
+async function livesOn(t: Test, [server, table]: Place, version: number): Promise<void> {
+  const next = await server.commit(table, {
     expectedVersion: version + 1,
     actions: [add('next')],
   })
   t.match(next, { status: 201, body: { version: version + 1 } }, next.text)
-  const again = await server.commit('taken', { actions: [remove('f'), remove('e'), add('last')] })
+  const again = await server.commit(table, { actions: [remove('f'), remove('e'), add('last')] })
   t.equal(again.status, 201, again.text)
-  await server.published('taken')
-  const { commits, log } = await readTableEnd(server, 'taken')
+  await server.published(table)
+  const { commits, log } = await readTableEnd(server, table)
   t.strictSame(
     [...log],
     commits.map(({ version: at, lines }) => [commitFileName(at), lines]),

@@ -7,7 +7,7 @@ import { importTable } from '../../src/tables/import/import-table.ts'
 import type { ReadProgress } from '../../src/tables/import/read-history.ts'
 import { beginning, writeForeignLog } from '../delta-log/foreign-log.ts'
 import { add } from '../support/api.ts'
-import { copyPoolOf } from '../support/postgres.ts'
+import { copyPoolOf, createTestDatabase } from '../support/postgres.ts'
 import { makeDataDir, runCommand } from '../support/process.ts'
 import { startTestServer } from '../support/server.ts'
 
@@ -61,8 +61,11 @@ t.test('what is refused is said in one line', async (t) => {
     ],
     [['verify', 'sales'], /^No table has the name "sales".*\n$/],
   ]
+  const { url, drop } = await createTestDatabase()
+  t.teardown(drop)
+  const settings = { DATA_DIR: dataDir, DATABASE_URL: url }
   for (const [args, stderr] of cases) {
-    t.match(await runCommand(t, args, { DATA_DIR: dataDir }), { code: 1, stdout: /^$/, stderr })
+    t.match(await runCommand(t, args, settings), { code: 1, stdout: /^$/, stderr })
   }
 })
 
