@@ -137,6 +137,30 @@ comment on column mirrors.published_version is 'The newest version whose log fil
 comment on column mirrors.paused_at is 'Since when nothing is published because somebody asked for it; whatever the state, which goes on from there.';
 comment on column mirrors.fork is 'What stands at the version after published_version: what was committed here, if anything was, and what somebody else wrote.';
 
+create table reservation_waits (
+  request_id uuid not null,
+  table_id uuid not null,
+  transaction_id uuid not null,
+  begun_at timestamp with time zone not null,
+  alive_until timestamp with time zone not null,
+  cycle json,
+  constraint reservation_waits_pkey PRIMARY KEY (request_id, table_id)
+);
+CREATE INDEX reservation_waits_alive_idx ON public.reservation_waits USING btree (alive_until);
+CREATE INDEX reservation_waits_table_idx ON public.reservation_waits USING btree (table_id);
+CREATE INDEX reservation_waits_transaction_idx ON public.reservation_waits USING btree (transaction_id);
+comment on column reservation_waits.begun_at is 'When the transaction was begun: who began first goes first.';
+comment on column reservation_waits.alive_until is 'Until when the server of the request is taken to live; it renews the time.';
+comment on column reservation_waits.cycle is 'Of a request that was chosen to end a deadlock: its cycle. It waits no more.';
+
+create table reservations (
+  table_id uuid not null,
+  transaction_id uuid not null,
+  reserved_at timestamp with time zone not null default clock_timestamp(),
+  constraint reservations_pkey PRIMARY KEY (table_id)
+);
+CREATE INDEX reservations_transaction_idx ON public.reservations USING btree (transaction_id);
+
 create table run_attempts (
   attempt_id bigint not null,
   run_id text not null,
@@ -206,6 +230,7 @@ create table tables (
   row_id_high_water_mark bigint,
   history_from bigint not null default 0,
   commits_from bigint not null default 0,
+  is_reserved boolean not null default false,
   is_unsettled boolean not null default true,
   constraint tables_pkey PRIMARY KEY (id)
 ) with (fillfactor=50);
@@ -220,6 +245,7 @@ comment on column tables.num_records is 'Rows of the live files whose number of 
 comment on column tables.row_id_high_water_mark is 'The highest row id ever given to a row, as the domain delta.rowTracking tells it; null where none was.';
 comment on column tables.history_from is 'The oldest version with a snapshot; its files are of this version, or of the one before where their commit is not known.';
 comment on column tables.commits_from is 'The oldest version whose commit is known: history_from, or the one after it where that is a checkpoint alone.';
+comment on column tables.is_reserved is 'Whether there may be a reservation; set and cleared under the lock of the row.';
 comment on column tables.is_unsettled is 'Whether there may be something to do for its log. Set by each commit; unset some time after all is done, and only where the head is locked.';
 
 create table transaction_chunks (

@@ -34,6 +34,10 @@ import type { CatalogContext } from './tables/create-table.ts'
 import type { ImportContext } from './tables/import/import-table.ts'
 import { importRoutes } from './tables/import/routes.ts'
 import { tableRoutes } from './tables/routes.ts'
+import {
+  type ReservationRoutesContext,
+  reservationRoutes,
+} from './transactions/reservations/routes.ts'
 import { type TransactionRoutesContext, transactionRoutes } from './transactions/routes.ts'
 import { transactionReadRoutes } from './transactions/staged/read-routes.ts'
 import {
@@ -55,7 +59,8 @@ export interface Services
     ScanListContext,
     SnapshotRoutesContext,
     TransactionRoutesContext,
-    StagedTransactionRoutesContext {
+    StagedTransactionRoutesContext,
+    ReservationRoutesContext {
   checks: Checks
   notes: Notes
   metrics: Metrics
@@ -103,6 +108,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(transactionReadRoutes, services)
   app.register(runRoutes, services)
   app.register(runReadRoutes, services)
+  app.register(reservationRoutes, services)
   app.register(watchRoutes, { ...services, eventStreams })
   app.register(snapshotRoutes, services)
   app.register(scanRoutes, services)

@@ -96,7 +96,19 @@ export const ConfigSchema = Type.Object({
   ),
   TRANSACTION_CLAIM_MS: wait(
     15_000,
-    'Time without a sign of life after which the commit of a staged transaction is given up.',
+    'Time without a sign of life after which the commit of a staged transaction is given up, and who waits for a reservation is forgotten.',
+  ),
+  RESERVATION_WAIT_MS_MAX: wait(
+    60_000,
+    'Time for which a request may wait for reservations at most.',
+  ),
+  RESERVATION_WAITERS_MAX: count(
+    1_000,
+    'Requests that wait for reservations at most; more get 429.',
+  ),
+  RESERVATION_POLL_MS: wait(
+    200,
+    'Time between two looks for reservations that ended at other servers.',
   ),
   BATCH_ACTIONS_MAX: count(20_000, 'Actions in one batch of commits at which it is closed.'),
   BATCHES_MAX: count(4, 'Batches of commits in flight at most.'),
@@ -149,6 +161,9 @@ export interface Config {
   readonly transactionAgeMsMax: number
   readonly transactionExpiresMsMax: number
   readonly transactionClaimMs: number
+  readonly reservationWaitMsMax: number
+  readonly reservationWaitersMax: number
+  readonly reservationPollMs: number
   readonly batchActionsMax: number
   readonly batchesMax: number
   readonly queueCommitsMax: number
@@ -218,6 +233,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     transactionAgeMsMax: values.TRANSACTION_AGE_MS_MAX,
     transactionExpiresMsMax: values.TRANSACTION_EXPIRES_MS_MAX,
     transactionClaimMs: values.TRANSACTION_CLAIM_MS,
+    reservationWaitMsMax: values.RESERVATION_WAIT_MS_MAX,
+    reservationWaitersMax: values.RESERVATION_WAITERS_MAX,
+    reservationPollMs: values.RESERVATION_POLL_MS,
     batchActionsMax: values.BATCH_ACTIONS_MAX,
     batchesMax: values.BATCHES_MAX,
     queueCommitsMax: values.QUEUE_COMMITS_MAX,

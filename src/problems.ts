@@ -92,6 +92,18 @@ export const problems = {
     title: 'The table is dropped',
     remedy: 'Bring it back with `POST /tables/{id}/undrop`, then repeat.',
   },
+  'table-reserved': {
+    status: 409,
+    title: 'Another transaction has reserved the table',
+    remedy:
+      'Repeat once the transaction `transactionId` is over, at `expiresAt` at the latest; or wait for it with `POST /transactions/{id}/reserve` and `waitMs`.',
+  },
+  deadlock: {
+    status: 409,
+    title: 'Transactions waited for each other in a circle, and this one gave way',
+    remedy:
+      'Its reservations are gone, and it is still active: reserve all that it needs again, in one request, or roll it back. `cycle` says who waited for what.',
+  },
   'checkpoint-not-possible': {
     status: 409,
     title: 'No checkpoint can be written now',

@@ -15,6 +15,7 @@ import { createServices } from './services.ts'
 import { StartError } from './start-error.ts'
 import { createStorage } from './storage/create-storage.ts'
 import type { Storage } from './storage/storage.ts'
+import { lapsedWaits } from './transactions/reservations/sweeps.ts'
 import { overdueTransactions, stagedLeftovers } from './transactions/staged/sweeps.ts'
 
 /** A server that takes requests. */
@@ -58,6 +59,7 @@ export async function startServer(
     abandonedStages(db, config),
     overdueTransactions(db),
     stagedLeftovers(db, config),
+    lapsedWaits(db),
   ]
   for (const sweep of sweeps) started.defer(startSweeper(sweep, log).stop)
   const services = createServices(config, {

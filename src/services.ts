@@ -13,6 +13,7 @@ import { createMaintenance, type Maintenance } from './maintenance/operations.ts
 import type { Publisher } from './mirror/publisher.ts'
 import { createFileCache } from './scans/file-cache.ts'
 import type { Storage } from './storage/storage.ts'
+import { createWaiters } from './transactions/reservations/waiters.ts'
 
 /** What the services stand on. */
 export interface Ground {
@@ -54,6 +55,13 @@ export function createServices(
       commitWatch.wake(changedTables)
     },
   })
+  const reservationWaiters = createWaiters({
+    db,
+    pollMs: config.reservationPollMs,
+    waitersMax: config.reservationWaitersMax,
+    aliveMs: config.transactionClaimMs,
+    log,
+  })
   return {
     db,
     copyPool,
@@ -84,6 +92,14 @@ export function createServices(
     transactionAgeMsMax: config.transactionAgeMsMax,
     transactionExpiresMsMax: config.transactionExpiresMsMax,
     transactionClaimMs: config.transactionClaimMs,
+    reservationWaitMsMax: config.reservationWaitMsMax,
+    reservationWaiters,
+    onReservationWait: ({ seconds, result }) =>
+      metrics.reservationWaitSeconds.observe({ result }, seconds),
+    onDeadlock: (facts) => {
+      metrics.deadlocks.inc()
+      log.warn(facts, 'a deadlock of reservations was ended: one transaction gave way')
+    },
     dataDir: config.dataDir,
     storage,
     idempotencyRetentionMs: config.idempotencyRetentionMs,
@@ -96,6 +112,7 @@ export function createServices(
       pool: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
       mirror: publisher.status,
       watchers: commitWatch.watchers,
+      reservationWaiters: reservationWaiters.count,
     },
   }
 }

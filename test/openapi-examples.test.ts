@@ -75,5 +75,7 @@ t.test('the examples succeed word for word, one after the other', async (t) => {
       /^20/,
       `${request.operation.operationId} ${request.type}: ${answer.text}`,
     )
+    // What it has reserved is for the others again.
+    if (begun !== undefined) await server.post(`/transactions/${begun}/rollback`)
   }
 })

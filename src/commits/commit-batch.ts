@@ -9,6 +9,7 @@ import { findExisting, lockCatalog, lockHeads, setDropped, updateHeads } from '.
 import { isTableId } from '../tables/rules.ts'
 import { insertTransactions } from '../transactions/queries.ts'
 import { readCatalog } from '../transactions/read-catalog.ts'
+import { clearReserved, findReservations } from '../transactions/reservations/queries.ts'
 import { lockClaims, updateCommitted } from '../transactions/staged/queries.ts'
 import { transactionRow } from '../transactions/transaction-json.ts'
 import { judgeBatch, type KeyState } from './judge.ts'
@@ -65,7 +66,7 @@ export async function commitBatch(
 ): Promise<BatchResult> {
   let isCommitting = false
   const work = async (tx: Tx) => {
-    const { held, waited, ...found } = await lockAndRead(tx, units, reading)
+    const { held, waited, freed, ...found } = await lockAndRead(tx, units, reading)
     const judged = found.units.filter(({ parts }) => parts.every(({ table }) => !held.has(table)))
     const { outcomes, writes } = await surveyAndJudge(tx, judged, found)
     isCommitting = true
@@ -76,7 +77,7 @@ export async function commitBatch(
       ),
       waited,
     }
-    return { result, writes: write(tx, writes) }
+    return { result, writes: [...write(tx, writes), clearReserved(tx, freed)] }
   }
   const settings = settingsFor(partsOf(units), bulkMsMax)
   const { result, consistencyToken } = await inPipelinedTransaction(pool, work, settings).catch(
@@ -155,6 +156,8 @@ interface Found {
   /** Tables that were held, which it did not lock. */
   held: ReadonlySet<string>
   waited: boolean
+  /** Tables that were reserved, and are no more. */
+  freed: string[]
 }
 
 /**
@@ -191,16 +194,18 @@ async function lockAndRead(
   ])
   const placed = placeParts(partsOf(all), heads)
   const now = Math.max(locked.now, catalogLock.now)
-  const [takers, readStates, held, catalog] = await Promise.all([
+  const [takers, readStates, held, catalog, reservations] = await Promise.all([
     findCommits(tx, [...takenVersions(placed, heads), ...carriersOf(touched.appTransactions)]),
     findReadStates(tx, changedReads(placed, touched.winners ?? [])),
     waits ? new Set<string>() : findExisting(tx, unlocked(tables, heads)),
     changes.length > 0 ? readCatalog(tx, changes, { heads, now }) : undefined,
+    findReservations(tx, locked.reserved),
   ])
+  const freed = locked.reserved.filter((id) => !reservations.some((one) => one.tableId === id))
   const keyState = { busy: new Set([...busy, ...busyToo]), kept }
   const known = new Set([...standing, ...standingToo])
-  const state = { now, heads, takers, readStates, catalog, claims: known, ...touched }
-  return { units: all, state, keyState, held, waited }
+  const found = { now, heads, takers, readStates, catalog, reservations, claims: known }
+  return { units: all, state: { ...found, ...touched }, keyState, held, waited, freed }
 }
 
 /** The claims by which transactions that were begun earlier are committed. */

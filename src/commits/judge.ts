@@ -18,6 +18,7 @@ import {
   enterChange,
   inPlaces,
   judgeChanges,
+  judgeReservation,
   repeatedTable,
   unknownTable,
 } from '../transactions/judge.ts'
@@ -98,11 +99,12 @@ function judgeUnit(unit: Unit, ledger: Ledger): Verdict {
   for (const [index, part] of parts.entries()) {
     const table = ledger.tables.get(part.table)
     const isRepeated = accepted.some((other) => other.table === table)
-    const verdict = isRepeated ? repeatedTable() : judgePart(part, table)
+    const verdict = isRepeated ? repeatedTable() : judgePart(part, table, transaction?.id)
     if (verdict instanceof Problem) return refuse(unit, verdict, { index, ...part })
     accepted.push(verdict)
   }
-  const judged = judgeChanges(changes, { ledger, committed: accepted.map(({ table }) => table) })
+  const committed = accepted.map(({ table }) => table)
+  const judged = judgeChanges(changes, { ledger, committed, transactionId: transaction?.id })
   if (judged.refused !== undefined) return refuse(unit, judged.problem, judged.refused)
   // One timestamp for all tables of a unit, above that of each.
   const inCommitTimestamp = [...accepted, ...judged.accepted].reduce(
@@ -155,7 +157,8 @@ function enterPart(
 /** The refusal of a part, or what is to become of it. */
 function judgePart(
   { table: name, proposal, onlyReads }: Part,
-  table?: TableLedger,
+  table: TableLedger | undefined,
+  transactionId: string | undefined,
 ): PartVerdict | Problem {
   if (table === undefined) return unknownTable(name)
   const { head } = table
@@ -170,6 +173,7 @@ function judgePart(
   const duplicateOf = findDuplicate(proposal, table)
   if (duplicateOf !== undefined) return { table, proposal, duplicateOf }
   return (
+    judgeReservation(table, transactionId) ??
     judgeVersion(proposal, table) ??
     judgeReads(proposal, table) ??
     judgeActions(proposal, table) ?? { table, proposal }

@@ -2,6 +2,7 @@ import type { Action } from '../delta/actions.ts'
 import { type Winner, winnerOf } from '../delta/conflicts/winner.ts'
 import type { ReadState } from '../delta/conflicts.ts'
 import type { Problem } from '../problems.ts'
+import type { Reservation } from '../transactions/reservations/rules.ts'
 import type {
   ActionRow,
   AppTransactionRow,
@@ -41,6 +42,8 @@ export interface TableLedger {
   readStates: Map<number, ReadState>
   /** How the files that are staged for the table stand to it. */
   survey?: StageSurvey
+  /** Who has the table for itself. */
+  reservation?: Reservation | undefined
 }
 
 /** An earlier commit that may be in conflict with proposals of the batch. */
@@ -68,6 +71,8 @@ export interface BatchState {
   /** Of the tables that a proposal of the batch would let readers rely on row ids. */
   filesWithoutRowIds: readonly { tableId: string; count: number }[]
   catalog?: CatalogState | undefined
+  /** Of the tables that are reserved. */
+  reservations?: readonly Reservation[]
   /** Of the transactions that were begun by earlier requests, the claims that still stand. */
   claims?: ReadonlySet<string>
 }
@@ -158,8 +163,10 @@ export function noWrites(): LedgerWrites {
 /** Opens the books of a batch over what was found. The state itself is left unchanged. */
 export function openLedger(state: BatchState): Ledger {
   const tables = new Map<string, TableLedger>()
+  const reservations = new Map(state.reservations?.map((one) => [one.tableId, one]))
+  const knowsWinners = state.winners !== undefined
   for (const head of state.heads) {
-    const table = { ...openTable(head), knowsWinners: state.winners !== undefined }
+    const table = { ...openTable(head), knowsWinners, reservation: reservations.get(head.id) }
     tables.set(head.id, table)
     if (head.droppedAt === null) tables.set(head.name, table)
   }

@@ -93,6 +93,7 @@ export const commitRoutes: FastifyPluginAsyncTypebox<CommitRoutesContext> = asyn
             'invalid-idempotency-key',
             'table-not-found',
             'table-dropped',
+            'table-reserved',
             'version-conflict',
             'idempotency-in-progress',
             'body-too-large',

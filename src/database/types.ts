@@ -160,6 +160,30 @@ export interface Mirrors {
   table_id: string;
 }
 
+export interface Reservations {
+  reserved_at: Generated<Instant>;
+  table_id: string;
+  transaction_id: string;
+}
+
+export interface ReservationWaits {
+  /**
+   * Until when the server of the request is taken to live; it renews the time.
+   */
+  alive_until: Instant;
+  /**
+   * When the transaction was begun: who began first goes first.
+   */
+  begun_at: Instant;
+  /**
+   * Of a request that was chosen to end a deadlock: its cycle. It waits no more.
+   */
+  cycle: string | null;
+  request_id: string;
+  table_id: string;
+  transaction_id: string;
+}
+
 export interface RunAttempts {
   attempt_id: Generated<BigInteger>;
   attempted_at: Generated<Instant>;
@@ -225,6 +249,10 @@ export interface Tables {
    * Epoch milliseconds; strictly rising from version to version.
    */
   in_commit_timestamp: BigInteger;
+  /**
+   * Whether there may be a reservation; set and cleared under the lock of the row.
+   */
+  is_reserved: Generated<boolean>;
   /**
    * Whether there may be something to do for its log. Set by each commit; unset some time after all is done, and only where the head is locked.
    */
@@ -338,6 +366,8 @@ export interface DB {
   idempotency_keys: IdempotencyKeys;
   maintenance_operations: MaintenanceOperations;
   mirrors: Mirrors;
+  reservation_waits: ReservationWaits;
+  reservations: Reservations;
   run_attempts: RunAttempts;
   run_numbers: RunNumbers;
   runs: Runs;

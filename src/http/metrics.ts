@@ -12,6 +12,8 @@ export interface Metrics {
   checkpointSeconds: Histogram<'result'>
   checksums: Counter
   removedLogFiles: Counter
+  reservationWaitSeconds: Histogram<'result'>
+  deadlocks: Counter
 }
 
 /** Numbers that are looked up when they are asked for. */
@@ -20,6 +22,7 @@ export interface Gauges {
   pool: () => Record<'total' | 'idle' | 'waiting', number>
   mirror: () => MirrorNumbers
   watchers: () => number
+  reservationWaiters: () => number
 }
 
 type Numbers = Readonly<Record<string, number>>
@@ -80,11 +83,23 @@ export function createMetrics(): Metrics {
       help: 'Files of logs removed after their retention time.',
       registers,
     }),
+    reservationWaitSeconds: new Histogram({
+      name: 'deltaworks_reservation_wait_seconds',
+      help: 'Time for which requests waited for reservations, by how it ended.',
+      labelNames: ['result'],
+      buckets: [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+      registers,
+    }),
+    deadlocks: new Counter({
+      name: 'deltaworks_reservation_deadlocks_total',
+      help: 'Deadlocks of reservations that this server has found and ended.',
+      registers,
+    }),
   }
 }
 
 function registerGauges(registry: Registry, gauges: Gauges): void {
-  const { commits, pool, mirror, watchers } = gauges
+  const { commits, pool, mirror, watchers, reservationWaiters } = gauges
   const registers = [registry]
   const gauge = (name: string, help: string, read: () => number) =>
     new Gauge({
@@ -110,6 +125,7 @@ function registerGauges(registry: Registry, gauges: Gauges): void {
   gauge('commit_queue_units', 'Units of work that wait for their batch.', () => commits().waiting)
   gauge('commit_in_flight_units', 'Units of work in batches in flight.', () => commits().inFlight)
   gauge('watchers', 'Streams of events that are open.', watchers)
+  gauge('reservation_waiters', 'Requests that wait for reservations.', reservationWaiters)
   labelled(
     'mirror_tables',
     ['state', 'Tables by the state of their mirror.'],

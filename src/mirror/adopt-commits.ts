@@ -10,6 +10,7 @@ import { getTable } from '../tables/get-table.ts'
 import { continueTable, stageContinuation } from '../tables/import/continue-table.ts'
 import { untilRefused } from '../tables/import/stage-history.ts'
 import { headOf, lockHeads, type TableRow } from '../tables/queries.ts'
+import { refuseReserved } from '../transactions/reservations/refuse-reserved.ts'
 import { lockMirror, recordPublished, resetMirror } from './queries.ts'
 import type { RetryContext } from './retry-mirror.ts'
 
@@ -64,7 +65,8 @@ async function adopt(
     commits.length > 0
       ? await stageContinuation(tx, session, { folder, commits, head: read })
       : undefined
-  const [head] = (await lockHeads(tx, [row.id])).heads
+  const locked = await lockHeads(tx, [row.id])
+  const [head] = locked.heads
   await lockMirror(tx, row.id)
   const now = await getTable(tx, row.id)
   refuseDropped(now)
@@ -72,6 +74,7 @@ async function adopt(
   // Another request may have taken them in meanwhile.
   if (head === undefined || now.version > row.version) return
   if (foreign === undefined) return resetMirror(tx, row.id)
+  await refuseReserved(tx, locked)
   await continueTable(tx, head, foreign)
   await recordPublished(tx, [{ tableId: row.id, version: foreign.history.newest }])
 }

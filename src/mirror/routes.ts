@@ -152,6 +152,7 @@ const retryResponses = {
   ...refusals(
     ...changeRefusals,
     'table-dropped',
+    'table-reserved',
     'not-adoptable',
     'location-not-allowed',
     'delta-log-invalid',

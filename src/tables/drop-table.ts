@@ -1,5 +1,6 @@
 import { applyOnce } from '../idempotency/apply-once.ts'
 import type { WriteOutcome } from '../idempotency/rules.ts'
+import { refuseReserved } from '../transactions/reservations/refuse-reserved.ts'
 import { type Asked, type CatalogContext, refuseTakenName } from './create-table.ts'
 import { getTable, tableNotFound } from './get-table.ts'
 import { lockCatalog, lockHeads, setDropped, type TableRow } from './queries.ts'
@@ -19,9 +20,10 @@ export function setTableDropped(
     answer,
     work: async (tx) => {
       await lockCatalog(tx)
-      const { heads } = await lockHeads(tx, [table])
-      const [head] = heads
+      const locked = await lockHeads(tx, [table])
+      const [head] = locked.heads
       if (head === undefined) throw await tableNotFound(tx, table)
+      await refuseReserved(tx, locked)
       if (!dropped && head.droppedAt !== null) await refuseTakenName(tx, head.name)
       await setDropped(tx, [{ id: head.id, isDropped: dropped }])
       return getTable(tx, head.id)

@@ -140,6 +140,8 @@ export interface LockedHeads {
   now: number
   /** Whether one of them had to be waited for and was changed meanwhile. */
   waited: boolean
+  /** The tables of which there may be reservations. */
+  reserved: string[]
 }
 
 /**
@@ -152,25 +154,36 @@ export async function lockHeads(
   { skipHeld = false }: { skipHeld?: boolean } = {},
 ): Promise<LockedHeads> {
   // The columns of a row that was changed while it was waited for are computed anew, and so the clock is read anew.
-  const { rows } = await sql<Omit<Head, 'protocol' | 'metadata'> & Omit<LockedHeads, 'heads'>>`
+  const { rows } = await sql<LockedRow>`
     select id, name, version, in_commit_timestamp as "inCommitTimestamp",
       protocol as "protocolJson", metadata as "metadataJson",
       row_id_high_water_mark as "rowIdHighWaterMark", num_files as "numFiles",
       size_in_bytes as "sizeInBytes", num_records as "numRecords",
       num_files_without_records as "numFilesWithoutRecords", history_from as "historyFrom",
-      commits_from as "commitsFrom", dropped_at as "droppedAt",
+      commits_from as "commitsFrom", dropped_at as "droppedAt", is_reserved as "isReserved",
       (extract(epoch from clock_timestamp()) * 1000)::bigint as now,
       clock_timestamp() - statement_timestamp() > interval '1 ms' as waited
     from tables
     where ${areNamed(tables)}
     order by id
     for update ${skipHeld ? sql`skip locked` : sql``}`.execute(tx)
-  const heads = rows.map(({ now: _now, waited: _waited, ...row }) => ({
+  const heads = rows.map(({ now: _now, waited: _waited, isReserved: _isReserved, ...row }) => ({
     ...row,
     protocol: JSON.parse(row.protocolJson).protocol,
     metadata: metadataOfLine(row.metadataJson),
   }))
-  return { heads, now: rows[0]?.now ?? 0, waited: rows.some(({ waited }) => waited) }
+  return {
+    heads,
+    now: rows[0]?.now ?? 0,
+    waited: rows.some(({ waited }) => waited),
+    reserved: rows.flatMap(({ id, isReserved }) => (isReserved ? id : [])),
+  }
+}
+
+interface LockedRow extends Omit<Head, 'protocol' | 'metadata'> {
+  now: number
+  waited: boolean
+  isReserved: boolean
 }
 
 /** Those of the tables, named by id or by name, that there are, locked or not. */

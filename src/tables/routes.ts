@@ -185,6 +185,7 @@ const TablePlace = Type.Object({ name: TableName, id: Type.String({ pattern: tab
 
 const changeRefusals = [
   'table-not-found',
+  'table-reserved',
   'invalid-idempotency-key',
   'idempotency-in-progress',
   'idempotency-key-reused',

@@ -11,6 +11,7 @@ import type {
 import { validateCommit } from '../delta/validation.ts'
 import { Problem } from '../problems.ts'
 import { foreignLog, locationTaken, nameTaken } from '../tables/rules.ts'
+import { tableReserved } from './reservations/rules.ts'
 
 /** A change that may take effect, with its table; a new one stands before version 0. */
 type AcceptedChange =
@@ -28,6 +29,15 @@ interface Catalog {
   /** In lower case. */
   names: Map<string, string>
   locations: { name: string; location: string }[]
+  /** Who changes it. */
+  transactionId: string | undefined
+}
+
+/** Where the changes of a unit take place, and the tables that it commits to besides. */
+interface ChangingUnit {
+  ledger: Ledger
+  committed: readonly TableLedger[]
+  transactionId: string | undefined
 }
 
 /**
@@ -36,10 +46,10 @@ interface Catalog {
  */
 export function judgeChanges(
   changes: readonly CatalogChange[],
-  { ledger, committed }: { ledger: Ledger; committed: readonly TableLedger[] },
+  { ledger, committed, transactionId }: ChangingUnit,
 ): JudgedChanges {
   const names = new Map(ledger.catalog.namesTaken.map((name) => [name.toLowerCase(), name]))
-  const catalog: Catalog = { ledger, names, locations: [] }
+  const catalog: Catalog = { ledger, names, locations: [], transactionId }
   const accepted: AcceptedChange[] = []
   for (const change of changes) {
     const verdict =
@@ -54,10 +64,12 @@ export function judgeChanges(
 
 function judgeDrop(
   change: Exclude<CatalogChange, TableCreation>,
-  { ledger, names }: Catalog,
+  { ledger, names, transactionId }: Catalog,
 ): AcceptedChange | Problem {
   const table = ledger.tables.get(change.table)
   if (table === undefined) return unknownTable(change.table)
+  const reserved = judgeReservation(table, transactionId)
+  if (reserved !== undefined) return reserved
   const { name, droppedAt } = table.head
   const key = name.toLowerCase()
   if (change.kind === 'undrop' && droppedAt !== null) {
@@ -152,6 +164,15 @@ export function inPlaces(
   const places = [...written, ...changes].map(({ place }, at) => place ?? at)
   const tables = [...commits, ...changed].map((table, at) => ({ table, place: places[at] ?? at }))
   return tables.sort((a, b) => a.place - b.place).map(({ table }) => table)
+}
+
+/** Refuses to write to a table that another transaction has reserved. */
+export function judgeReservation(
+  { head, reservation }: TableLedger,
+  transactionId: string | undefined,
+): Problem | undefined {
+  if (reservation === undefined || reservation.transactionId === transactionId) return undefined
+  return tableReserved(head.name, reservation)
 }
 
 /** The refusal of a table that a unit names twice. */

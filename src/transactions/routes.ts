@@ -19,6 +19,7 @@ import { Problem } from '../problems.ts'
 import { tableIdPattern } from '../tables/rules.ts'
 import { commitTransaction, type TransactionContext } from './commit-transaction.ts'
 import { listTransactions, type TransactionRow } from './queries.ts'
+import { listReserved } from './reservations/queries.ts'
 import {
   CreateTransaction,
   Transaction,
@@ -29,7 +30,12 @@ import {
 import { type BeginContext, beginTransaction } from './staged/begin-transaction.ts'
 import { listStagedTables } from './staged/table-queries.ts'
 import { getTransaction } from './staged/use-transaction.ts'
-import { stagedTablesText, transactionSummaryText, transactionText } from './transaction-json.ts'
+import {
+  type ShownTransaction,
+  stagedTablesText,
+  transactionSummaryText,
+  transactionText,
+} from './transaction-json.ts'
 
 /** What the routes of transactions need. */
 export type TransactionRoutesContext = TransactionContext & BeginContext
@@ -60,6 +66,7 @@ export const transactionRoutes: FastifyPluginAsyncTypebox<TransactionRoutesConte
             'invalid-idempotency-key',
             'table-not-found',
             'table-dropped',
+            'table-reserved',
             'table-name-taken',
             'location-taken',
             'version-conflict',
@@ -155,9 +162,13 @@ export const transactionRoutes: FastifyPluginAsyncTypebox<TransactionRoutesConte
   )
 }
 
-async function withTables(db: Db, row: TransactionRow): Promise<TransactionRow> {
+async function withTables(db: Db, row: TransactionRow): Promise<ShownTransaction> {
   if (row.state !== 'active' && row.state !== 'committing') return row
-  return { ...row, tables: stagedTablesText(await listStagedTables(db, row.id)) }
+  const [tables, reservations] = await Promise.all([
+    listStagedTables(db, row.id),
+    listReserved(db, row.id),
+  ])
+  return { ...row, tables: stagedTablesText(tables), reservations }
 }
 
 /** The place of a transaction in their list, up to the last time that RFC 3339 can tell. */

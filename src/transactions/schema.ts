@@ -2,6 +2,7 @@ import Type, { type Static } from 'typebox'
 import { ActionSchema, commitCounts, proposalFields } from '../commits/schema.ts'
 import { define, noNul, strictObject, Timestamp } from '../http/schema.ts'
 import { CreateTable, TableParams } from '../tables/schema.ts'
+import { ReservedTable } from './reservations/schema.ts'
 import { transactionStates } from './states.ts'
 
 const exampleAdd = {
@@ -84,7 +85,8 @@ export const CreateTransaction = define(
           minimum: 0,
           maximum: 9,
           default: 5,
-          description: 'Kept with the transaction.',
+          description:
+            'Of transactions that wait for each other’s reservations in a circle, the one of the lowest gives way.',
         }),
       ),
       label: Type.Optional(
@@ -206,6 +208,9 @@ export const Transaction = define(
           description:
             'What became of each table, or is staged for it, in the order in which they were named.',
         }),
+      ),
+      reservations: Type.Optional(
+        Type.Array(ReservedTable, { description: 'Of one under way: the tables it has reserved.' }),
       ),
     },
     { description: 'A transaction over several tables.' },

@@ -9,6 +9,7 @@ import type {
 import { memberTexts, objectText } from '../http/json-text.ts'
 import type { Problem } from '../problems.ts'
 import type { TransactionRow, TransactionSummary } from './queries.ts'
+import type { ReservedTable } from './reservations/queries.ts'
 import type { StagedTableRow } from './staged/table-queries.ts'
 
 /** What came of a transaction: what is kept of it where it was committed. */
@@ -42,9 +43,18 @@ function tableReceiptText(table: Commit | ChangedTable): string {
   return 'row' in table ? receiptText(table) : objectText(memberTexts({ ...table }))
 }
 
+/** A transaction as it is shown; one under way with what it has reserved. */
+export interface ShownTransaction extends TransactionRow {
+  reservations?: readonly ReservedTable[]
+}
+
 /** The answer to who commits a transaction or looks it up. */
-export function transactionText(row: TransactionRow): string {
-  return objectText({ ...termMembers(row), tables: row.tables ?? undefined })
+export function transactionText({ reservations = [], ...row }: ShownTransaction): string {
+  return objectText({
+    ...termMembers(row),
+    tables: row.tables ?? undefined,
+    reservations: reservations.length === 0 ? undefined : JSON.stringify(reservations),
+  })
 }
 
 /** A transaction in a list. */

@@ -14,8 +14,14 @@ const numRuns = Number(process.env['FUZZ_RUNS'] ?? 6)
 const seed = Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 31)
 /** Tables that others have written, to be imported. */
 const foreignTables = 20
-/** What ends what was begun, while its tables are there. */
-const endings = ['unstageTable', 'commitTransaction', 'rollBackTransaction', 'finishRun']
+/** What keeps others from tables, and what ends what was begun, while its tables are there. */
+const endings = [
+  'reserveTables',
+  'unstageTable',
+  'commitTransaction',
+  'rollBackTransaction',
+  'finishRun',
+]
 /** Transactions to be gone on with. */
 const begunTransactions = 20
 

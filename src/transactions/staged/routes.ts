@@ -8,6 +8,7 @@ import { IdempotencyHeaders, jsonResponse, refusals, writeResponse } from '../..
 import { faultFinder, refuseMisplaced } from '../../http/validation.ts'
 import { Problem, type ProblemCode } from '../../problems.ts'
 import type { Asked } from '../../tables/create-table.ts'
+import type { Waiters } from '../reservations/waiters.ts'
 import {
   StageActions,
   StagedTable,
@@ -33,7 +34,9 @@ import type { StagedTableRow } from './table-queries.ts'
 import { validateTransaction } from './validate.ts'
 
 /** What the routes of staged transactions need. */
-export type StagedTransactionRoutesContext = CommitStagedContext
+export interface StagedTransactionRoutesContext extends CommitStagedContext {
+  reservationWaiters: Waiters
+}
 
 const ofBodies: ProblemCode[] = ['invalid-json', 'body-too-large', 'unsupported-media-type']
 
@@ -199,6 +202,7 @@ export const stagedTransactionRoutes: FastifyPluginAsyncTypebox<
             ...ofJudging,
             'table-not-found',
             'table-dropped',
+            'table-reserved',
             'version-conflict',
             'too-many-actions',
             'invalid-actions',
@@ -209,7 +213,9 @@ export const stagedTransactionRoutes: FastifyPluginAsyncTypebox<
     },
     async (request, reply) => {
       const { id } = request.params
-      return sendOutcome(reply, await commitStaged(context, id, askedForTransaction(request)))
+      const outcome = await commitStaged(context, id, askedForTransaction(request))
+      context.reservationWaiters.wake()
+      return sendOutcome(reply, outcome)
     },
   )
 
@@ -228,7 +234,9 @@ export const stagedTransactionRoutes: FastifyPluginAsyncTypebox<
     },
     async (request, reply) => {
       const { id } = request.params
-      return sendOutcome(reply, await rollBack(context, id, askedForTransaction(request)))
+      const outcome = await rollBack(context, id, askedForTransaction(request))
+      context.reservationWaiters.wake()
+      return sendOutcome(reply, outcome)
     },
   )
 }

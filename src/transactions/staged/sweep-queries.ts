@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Tx } from '../../database/connect.ts'
+import { deleteReservations } from '../reservations/queries.ts'
 
 const transactionsMax = 100
 /** Rows of lines, each of some tens of kilobytes. */
@@ -52,6 +53,7 @@ export async function updateSwept(tx: Tx, ids: readonly string[]): Promise<void>
     delete from transaction_chunks
     where transaction_id = any(${ids}::uuid[]) and first_index is not null`.execute(tx)
   await sql`delete from transaction_tables where transaction_id = any(${ids}::uuid[])`.execute(tx)
+  await deleteReservations(tx, ids)
   await sql`
     update transactions set is_staged = false, ended_at = coalesce(ended_at, clock_timestamp()),
       state = case state when 'rolling-back' then 'rolled-back' else state end
