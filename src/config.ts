@@ -94,6 +94,10 @@ export const ConfigSchema = Type.Object({
     604_800_000,
     'Time for which a transaction may stay active at most, and does if it says nothing else.',
   ),
+  TRANSACTIONS_ACTIVE_MAX: count(
+    10_000,
+    'Transactions that are under way at most, over all servers; more get 429.',
+  ),
   TRANSACTION_CLAIM_MS: wait(
     15_000,
     'Time without a sign of life after which the commit of a staged transaction is given up, and who waits for a reservation is forgotten.',
@@ -160,6 +164,7 @@ export interface Config {
   readonly transactionActionsMax: number
   readonly transactionAgeMsMax: number
   readonly transactionExpiresMsMax: number
+  readonly transactionsActiveMax: number
   readonly transactionClaimMs: number
   readonly reservationWaitMsMax: number
   readonly reservationWaitersMax: number
@@ -232,6 +237,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     transactionActionsMax: values.TRANSACTION_ACTIONS_MAX,
     transactionAgeMsMax: values.TRANSACTION_AGE_MS_MAX,
     transactionExpiresMsMax: values.TRANSACTION_EXPIRES_MS_MAX,
+    transactionsActiveMax: values.TRANSACTIONS_ACTIVE_MAX,
     transactionClaimMs: values.TRANSACTION_CLAIM_MS,
     reservationWaitMsMax: values.RESERVATION_WAIT_MS_MAX,
     reservationWaitersMax: values.RESERVATION_WAITERS_MAX,

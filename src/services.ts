@@ -91,6 +91,7 @@ export function createServices(
     transactionActionsMax: config.transactionActionsMax,
     transactionAgeMsMax: config.transactionAgeMsMax,
     transactionExpiresMsMax: config.transactionExpiresMsMax,
+    transactionsActiveMax: config.transactionsActiveMax,
     transactionClaimMs: config.transactionClaimMs,
     reservationWaitMsMax: config.reservationWaitMsMax,
     reservationWaiters,

@@ -96,6 +96,30 @@ t.test(
   },
 )
 
+t.test('only so many transactions may be under way', async (t) => {
+  const { rows } = await sql<{ count: number }>`
+    select count(*) as count from transactions where state = 'active'`.execute(server.db)
+  const transactionsActiveMax = (rows[0]?.count ?? 0) + 1
+  const narrow = await startTestServer(
+    t,
+    { ...limits, transactionsActiveMax },
+    { beside: server, mirror: false },
+  )
+  const { body } = await narrow.post('/transactions', {})
+  const refused = await narrow.post('/transactions', {}, { 'idempotency-key': body.id })
+  t.strictSame(codeOf(refused), [429, 'overloaded'])
+  t.match(refused.headers.get('retry-after'), /^\d+$/)
+  const tables = [{ table: await server.makeTable(), actions: [add('a')] }]
+  t.equal((await narrow.post('/transactions', { commit: true, tables })).status, 201)
+  await server.post(`/transactions/${body.id}/rollback`)
+  const again = await narrow.post('/transactions', {}, { 'idempotency-key': body.id })
+  t.equal(again.status, 201, 'the refusal was not kept')
+  await sql`
+    update transactions set expires_at = clock_timestamp()
+    where id = ${again.body.id}::uuid`.execute(server.db)
+  t.equal((await narrow.post('/transactions', {})).status, 201, 'what has expired does not count')
+})
+
 t.test('what only shows in the actions of a large commit is found at the commit too', async (t) => {
   const table = await server.makeTable()
   const way = await begin()

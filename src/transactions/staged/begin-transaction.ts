@@ -1,3 +1,4 @@
+import type { Tx } from '../../database/connect.ts'
 import { elementSources, memberSources } from '../../delta/json.ts'
 import { invalidRequest } from '../../http/faults.ts'
 import { applyOnce } from '../../idempotency/apply-once.ts'
@@ -15,7 +16,7 @@ import { inTable } from '../rules.ts'
 import type { CreateTransaction } from '../schema.ts'
 import { stagedTablesText } from '../transaction-json.ts'
 import { type Chunk, openChunk } from './chunk.ts'
-import { insertActive } from './queries.ts'
+import { countUnderWay, insertActive } from './queries.ts'
 import { receiveProposal } from './receive-staged.ts'
 import type { StageContext } from './stage-table.ts'
 import { insertStaged, listStagedTables, type StagedChange } from './table-queries.ts'
@@ -24,6 +25,8 @@ import { insertStaged, listStagedTables, type StagedChange } from './table-queri
 export interface BeginContext extends StageContext {
   /** For how long a transaction may stay active at most, and does if it says nothing else. */
   transactionExpiresMsMax: number
+  /** Transactions under way at most. */
+  transactionsActiveMax: number
 }
 
 /** Begins a transaction, with the tables that the request names staged. `text` is the body as it was sent. */
@@ -46,6 +49,7 @@ export async function beginTransaction(
       retentionMs,
       answer,
       work: async (tx) => {
+        await refuseTooMany(tx, context)
         const row = await insertActive(tx, terms)
         if (changes.length > 0) await insertStaged(tx, terms.id, changes)
         isBegun = true
@@ -58,6 +62,17 @@ export async function beginTransaction(
   } finally {
     if (!isBegun) await abandonAll(chunks)
   }
+}
+
+/** Of requests at once some may go beyond, as many as there are connections. */
+async function refuseTooMany(tx: Tx, { transactionsActiveMax: max }: BeginContext): Promise<void> {
+  const count = await countUnderWay(tx, max)
+  if (count < max) return
+  throw new Problem(
+    'overloaded',
+    `${count} transactions are under way, and ${max} may be. Commit some or roll them back; \`GET /transactions?state=active\` lists them.`,
+    { headers: { 'retry-after': '10' } },
+  )
 }
 
 function readExpiry(

@@ -22,6 +22,18 @@ export async function insertActive(tx: Tx, terms: BegunTerms): Promise<Transacti
   return rows[0] as TransactionRow
 }
 
+/** How many transactions are under way, counted up to `max`. Found by transactions_expires_idx and transactions_leaving_idx. */
+export async function countUnderWay(tx: Tx, max: number): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    select count(*) as count from (
+      (select from transactions where state = 'active' and expires_at > clock_timestamp()
+        limit ${max})
+      union all
+      (select from transactions where state = 'committing' limit ${max})
+    ) as under_way`.execute(tx)
+  return rows[0]?.count ?? 0
+}
+
 /** A transaction as it was locked. */
 export interface LockedTransaction extends TransactionRow {
   /** Whether an attempt to commit it was given up. */
