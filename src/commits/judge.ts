@@ -236,12 +236,16 @@ function judgeVersion({ expectedVersion }: Proposal, table: TableLedger): Proble
 function judgeReads(proposal: Proposal, table: TableLedger): Problem | undefined {
   const { readVersion, reads: declared, actions, operation, staged, hasFixedPlace } = proposal
   const { head, opening } = table
-  const { reads, faults } = resolveReads(declared, head)
-  if (faults !== undefined) return invalidReads(faults)
-  if (readVersion === undefined || readVersion === head.version) return undefined
-  if (readVersion > head.version) return unknownVersion(readVersion, head)
+  const now = resolveReads(declared, head)
+  const invalid = now.faults && invalidReads(now.faults)
+  if (readVersion === undefined || readVersion === head.version) return invalid
+  if (readVersion > head.version) return invalid ?? unknownVersion(readVersion, head)
   const knowsWinners = table.knowsWinners || readVersion >= opening.version
   if (!knowsWinners || readVersion < head.historyFrom) return readTooOld(readVersion, head)
+  const before = table.readStates.get(readVersion) ?? opening
+  // What could be read then is not wrong now but out of date, as when its column was dropped since.
+  const { reads } = invalid === undefined ? now : resolveReads(declared, before)
+  if (reads === undefined) return invalid
   const requested = requestedLevel(proposal.isolationLevel, head.metadata.configuration)
   const isolationLevel =
     hasFixedPlace || staged?.changesData
@@ -250,9 +254,9 @@ function judgeReads(proposal: Proposal, table: TableLedger): Problem | undefined
   const conflict = findConflict(
     toCandidate({ actions, reads, isolationLevel, files: table.survey?.contested }),
     table.winners.flatMap(({ version, winner }) => (version > readVersion ? winner() : [])),
-    table.readStates.get(readVersion) ?? opening,
+    before,
   )
-  if (conflict === undefined) return undefined
+  if (conflict === undefined) return invalid
   const { code, message, winner, facts } = conflict
   return new Problem(code, message, {
     facts: { tableId: head.id, currentVersion: head.version, winner, ...facts },

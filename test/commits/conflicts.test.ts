@@ -111,6 +111,50 @@ t.test('a change of metadata is in conflict with whoever read before it', async 
   await commitFine(id, { readVersion: 2, actions: [inDay('2026-01-01', 'd')] })
 })
 
+t.test(
+  'a predicate that a change of metadata has made invalid is out of date, not wrong',
+  async (t) => {
+    const column = (name: string, id: number) => ({
+      name,
+      type: 'string',
+      nullable: true,
+      metadata: { 'delta.columnMapping.id': id, 'delta.columnMapping.physicalName': `col-${id}` },
+    })
+    const schemaOf = (...fields: object[]) => ({ type: 'struct', fields })
+    const id = await server.makeTable({
+      schema: schemaOf(column('kept', 1), column('gone', 2)),
+      configuration: { 'delta.columnMapping.mode': 'name', 'delta.columnMapping.maxColumnId': '2' },
+    })
+    const predicate = (name: string) => ({
+      op: 'equal',
+      children: [
+        { op: 'column', name, valueType: 'string' },
+        { op: 'literal', value: 'a', valueType: 'string' },
+      ],
+    })
+    const propose = (name: string, readVersion: number) =>
+      server.commit(id, {
+        readVersion,
+        reads: { predicates: [predicate(name)] },
+        actions: [add('a')],
+      })
+    const begun = await server.post('/transactions', { isolationLevel: 'Serializable' })
+    const way = `/transactions/${begun.body.id}`
+    const text = encodeURIComponent(JSON.stringify(predicate('gone')))
+    t.equal((await server.get(`${way}/tables/${id}/files?predicate=${text}`)).status, 200)
+    await server.post(`${way}/tables/${id}/actions`, [add('own')])
+
+    const { metadata } = (await server.get(`/tables/${id}`)).body
+    const schemaString = JSON.stringify(schemaOf(column('kept', 1)))
+    await commitFine(id, { actions: [{ metaData: { ...metadata, schemaString } }] })
+    const changed = { code: 'metadata-changed', winner: { version: 1 }, currentVersion: 1 }
+    t.match(await propose('gone', 0), { status: 409, body: changed })
+    t.match(await server.post(`${way}/commit`), { status: 409, body: { ...changed, table: id } })
+    t.match(await propose('gone', 1), { status: 400, body: { code: 'invalid-request' } })
+    t.match(await propose('never', 0), { status: 400, body: { code: 'invalid-request' } })
+  },
+)
+
 t.test('blind appends pass at WriteSerializable, and not at Serializable', async (t) => {
   const propose = async (isolationLevel: string | undefined) => {
     const id = await makeDays()
