@@ -24,17 +24,19 @@ else tell(`The run has ${run.status} already: there is nothing to do.`)
 /** Every number below that of the run was given out, so what is left to do of these is what the run calls a gap. */
 async function load({ commitSequence: first }: Run): Promise<void> {
   const shop = await openShop(client, name)
-  const open = await listGaps()
+  let open = await listOpen()
   tell(`It goes on at number ${first}, with ${open.length} open before it.`)
-  let next = first
-  for (let numbers = open; ; numbers = await listGaps()) {
+  const loaded = new Set<number>()
+  for (let next = first; next < batches || open.length > 0; open = await listOpen()) {
     // In their order, for a table takes a number below its newest for a repetition.
-    for (const number of numbers.filter((one) => one < batches)) {
+    for (const number of open) {
+      if (loaded.has(number)) throw new Error(`The number ${number} came too late for a table.`)
       const tables = await loadBatch(client, shop, { appId: runId, version: number })
+      loaded.add(number)
       const fates = tables.map(({ status, version }) => `${status} as version ${version}`)
       tell(`batch ${number}: ${[...new Set(fates)].join(', ')}`)
     }
-    if (next >= batches) break
+    if (next >= batches) continue
     const taken = await client.post<{ idempotency: Pair; commitSequence: number }>(
       `/runs/${runId}/next`,
       {},
@@ -46,10 +48,10 @@ async function load({ commitSequence: first }: Run): Promise<void> {
   tell(`The run has succeeded.`)
 }
 
-/** Numbers that were given out, to this process or to one that is gone, and that no table has. */
-async function listGaps(): Promise<number[]> {
+/** The first numbers of batches that were given out, to this process or to one that is gone, and that no table has. */
+async function listOpen(): Promise<number[]> {
   const gaps = await client.get<{ items: { commitSequence: number }[] }>(`/runs/${runId}/gaps`)
-  return gaps.items.map(({ commitSequence }) => commitSequence)
+  return gaps.items.map(({ commitSequence }) => commitSequence).filter((one) => one < batches)
 }
 
 function readOptions() {
