@@ -4,6 +4,7 @@ import { type CheckpointRow, rowMaker } from '../delta/checkpoints/rows.ts'
 import { type CheckpointContent, checkpointSchema } from '../delta/checkpoints/schema.ts'
 import type { CheckpointSettings } from '../delta/checkpoints/settings.ts'
 import { version } from '../version.ts'
+import { ParquetFooter } from './parquet-footer.ts'
 import { parquetSchema } from './parquet-schema.ts'
 
 /** What a file of a checkpoint is to be. */
@@ -39,13 +40,14 @@ export function openParquetEncoding({ settings, content }: EncodingOptions): Par
   const names = schema.fields.map(({ name }) => name)
   const makeRow = rowMaker(settings, content)
   const writer = new ByteWriter(1024 * 1024)
+  const described = { schema: parquetSchema(schema), createdBy: `deltaworks ${version}` }
   const parquet = new ParquetWriter({
     writer,
-    schema: parquetSchema(schema),
+    ...described,
     codec: settings.codec,
     compressors: { GZIP: (bytes) => gzipSync(bytes), ZSTD: (bytes) => zstdCompressSync(bytes) },
-    createdBy: `deltaworks ${version}`,
   })
+  const footer = new ParquetFooter(described)
   const counts = { numActions: 0, numAddFiles: 0 }
   let rows: CheckpointRow[] = []
   let length = 0
@@ -54,10 +56,13 @@ export function openParquetEncoding({ settings, content }: EncodingOptions): Par
     if (rows.length === 0) return
     const columnData = names.map((name) => ({
       name,
+      offsetIndex: false,
       data: rows.map(({ column, value }) => (column === name ? value : undefined)),
     }))
-    // Into memory it writes at once: there is no promise to wait for, here and below.
+    // Into memory it writes at once: there is no promise to wait for.
     void parquet.write({ columnData, rowGroupSize: rows.length })
+    for (const group of parquet.row_groups.splice(0)) footer.add(group)
+    parquet.pendingIndexes = []
     rows = []
     length = 0
   }
@@ -83,7 +88,7 @@ export function openParquetEncoding({ settings, content }: EncodingOptions): Par
     take: () => (writer.index === 0 ? undefined : takeBytes()),
     finish() {
       endGroup()
-      void parquet.finish()
+      writer.appendBytes(footer.bytes())
       return takeBytes()
     },
     counts: () => ({ ...counts }),
