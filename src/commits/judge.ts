@@ -103,7 +103,8 @@ function judgeUnit(unit: Unit, ledger: Ledger): Verdict {
     if (verdict instanceof Problem) return refuse(unit, verdict, { index, ...part })
     accepted.push(verdict)
   }
-  const committed = accepted.map(({ table }) => table)
+  const written = accepted.filter(({ onlyReads }) => !onlyReads)
+  const committed = written.map(({ table }) => table)
   const judged = judgeChanges(changes, { ledger, committed, transactionId: transaction?.id })
   if (judged.refused !== undefined) return refuse(unit, judged.problem, judged.refused)
   // One timestamp for all tables of a unit, above that of each.
@@ -112,7 +113,6 @@ function judgeUnit(unit: Unit, ledger: Ledger): Verdict {
     ledger.now,
   )
   const entering = { ledger, inCommitTimestamp, transactionId: transaction?.id }
-  const written = accepted.filter(({ onlyReads }) => !onlyReads)
   const commits = written.map((verdict) => enterPart(verdict, entering))
   const changed = judged.accepted.map((change) => enterChange(change, entering))
   const tables = inPlaces(unit, commits, changed)

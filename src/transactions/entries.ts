@@ -2,7 +2,7 @@ import type { CreateCommit } from '../commits/schema.ts'
 import type { Fault } from '../delta/faults.ts'
 import { invalidRequest } from '../http/faults.ts'
 import type { CreateTable } from '../tables/schema.ts'
-import type { TransactionTable } from './schema.ts'
+import type { StageTable, TransactionTable } from './schema.ts'
 
 /** An entry of `tables` of one of its four kinds; `table` is what it names. */
 export type TableEntry =
@@ -28,6 +28,25 @@ export function readEntries(
   })
   if (faults.length > 0) throw invalidRequest('body', faults.slice(0, faultsMax))
   return entries
+}
+
+/** The entry that a request stages for the table in its address. Throws with what is wrong with it. */
+export function readStaged(
+  table: string,
+  { create, drop, undrop, ...fields }: StageTable,
+): TableEntry {
+  const isOfTable = create === undefined && drop === undefined && undrop === undefined
+  const entry = readEntry({
+    ...fields,
+    ...(isOfTable && { table, actions: fields.actions ?? [] }),
+    ...(create && { create }),
+    ...(drop && { drop: table }),
+    ...(undrop && { undrop: table }),
+  })
+  if (!('kind' in entry)) throw invalidRequest('body', [entry])
+  if (create === undefined || create.name === table) return entry
+  const message = `must be the name in the address, ${table}`
+  throw invalidRequest('body', [{ pointer: '/create/name', message }])
 }
 
 const faultsMax = 100

@@ -5,25 +5,19 @@ import { createStage } from '../commits/staged/stage.ts'
 import type { CatalogChange, Part, TableCreation } from '../commits/unit.ts'
 import type { Db, Pool } from '../database/connect.ts'
 import type { Action } from '../delta/actions.ts'
-import { type Fault, faultsBelow } from '../delta/faults.ts'
-import { compactJson, memberSources } from '../delta/json.ts'
 import { Problem } from '../problems.ts'
-import type { Storage } from '../storage/storage.ts'
-import { defineTable } from '../tables/define-table.ts'
 import { getTable } from '../tables/get-table.ts'
-import { defaultLocation, hasDeltaLog } from '../tables/location.ts'
 import { headOf } from '../tables/queries.ts'
-import { isTableId, nameLikeId, tableKey } from '../tables/rules.ts'
+import { tableKey } from '../tables/rules.ts'
+import { type CreationContext, creationOperation, planCreation } from './creation.ts'
 import type { TableEntry } from './entries.ts'
 import { inTable } from './rules.ts'
 
 /** What the tables of a request are received with. */
-export interface ReceiveContext {
+export interface ReceiveContext extends CreationContext {
   db: Db
   /** For COPY of what is sent. */
   stagePool: Pool
-  storage: Storage
-  dataDir: string
   /** Actions on one table at most. */
   actionsMax: number
   /** Actions of one transaction that are held in memory. */
@@ -104,45 +98,16 @@ async function receiveTable(
 async function receiveCreation(
   { create, proposed }: Extract<TableEntry, { kind: 'create' }>,
   { place, text }: { place: number; text: string },
-  { storage, dataDir }: ReceiveContext,
+  context: ReceiveContext,
 ): Promise<TableCreation> {
-  const id = randomUUID()
-  const location = await storage.resolve(create.location ?? defaultLocation(dataDir, id))
-  // Asked before the catalogue is locked, for a store may be slow.
-  const hasLog = await hasDeltaLog(storage, location)
-  const { actions } = proposed
-  const { operation = actions.length === 0 ? 'CREATE TABLE' : 'CREATE TABLE AS SELECT' } = proposed
-  const schema = memberSources(memberSources(text).get('create') ?? '{}').get('schema') ?? '{}'
-  const schemaJson = compactJson(schema)
-  return {
-    kind: 'create',
-    place,
-    table: create.name,
-    id,
-    location,
-    hasLog,
-    define: (now) =>
-      below('/create', () => {
-        if (isTableId(create.name)) throw nameLikeId(create.name)
-        return defineTable(create, { id, schemaJson, now })
-      }),
-    proposal: await receiveJson({ ...proposed, operation }, text, holdAll()),
-  }
-}
-
-/** Tells faults of a part of the entry with the pointer to it. */
-function below<Result>(pointer: string, work: () => Result): Result {
-  try {
-    return work()
-  } catch (error) {
-    if (!(error instanceof Problem)) throw error
-    const errors = faultsBelow(pointer, (error.facts['errors'] ?? []) as readonly Fault[])
-    throw new Problem(error.code, error.message, { facts: { ...error.facts, errors } })
-  }
+  const plan = await planCreation(context, { create, text, id: randomUUID() })
+  const { operation = creationOperation(proposed.actions.length) } = proposed
+  const proposal = await receiveJson({ ...proposed, operation }, text, holdAll())
+  return { ...plan, place, proposal }
 }
 
 /** There is no table yet to hold staged files against, so all are held in memory. */
-function holdAll(): Intake {
+export function holdAll(): Intake {
   const actions: Action[] = []
   return {
     take: async (more) => {

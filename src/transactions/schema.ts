@@ -36,10 +36,16 @@ export type TransactionTable = Static<typeof TransactionTable>
 export const StageTable = define(
   'StageTable',
   strictObject(
-    { ...proposalFields, actions: Type.Optional(Type.Array(ActionSchema)) },
+    {
+      create: Type.Optional(CreateTable),
+      drop: Type.Optional(Type.Boolean({ enum: [true], description: 'Alone.' })),
+      undrop: Type.Optional(Type.Boolean({ enum: [true], description: 'Alone.' })),
+      ...proposalFields,
+      actions: Type.Optional(Type.Array(ActionSchema)),
+    },
     {
       description:
-        'A proposal as in a commit to the table alone, that takes effect when the transaction is committed.',
+        'A proposal as in a commit to the table alone, that takes effect when the transaction is committed. With `create` the table is made, under the name in the address, with the actions in its version 0; HELD_ACTIONS_MAX of them at most for all tables that a transaction makes. With `drop` or `undrop` it is dropped or brought back.',
       examples: [{ operation: 'WRITE', actions: [{ add: exampleAdd }] }],
     },
   ),

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Tx } from '../../database/connect.ts'
 import { elementSources, memberSources } from '../../delta/json.ts'
 import { invalidRequest } from '../../http/faults.ts'
@@ -17,8 +18,8 @@ import type { CreateTransaction } from '../schema.ts'
 import { stagedTablesText } from '../transaction-json.ts'
 import { type Chunk, openChunk } from './chunk.ts'
 import { countUnderWay, insertActive } from './queries.ts'
-import { receiveProposal } from './receive-staged.ts'
-import type { StageContext } from './stage-table.ts'
+import { receiveEntry } from './receive-staged.ts'
+import { refuseCreation, type StageContext } from './stage-table.ts'
 import { insertStaged, listStagedTables, type StagedChange } from './table-queries.ts'
 
 /** What transactions are begun with. */
@@ -89,6 +90,8 @@ function readExpiry(
 interface ReceivedEntries {
   changes: StagedChange[]
   chunks: Chunk[]
+  /** Names of the tables that are to be made. */
+  made: Set<string>
 }
 
 async function receiveEntries(
@@ -96,7 +99,7 @@ async function receiveEntries(
   transactionId: string,
   { entries, texts }: { entries: readonly TableEntry[]; texts: readonly string[] },
 ): Promise<ReceivedEntries> {
-  const received: ReceivedEntries = { changes: [], chunks: [] }
+  const received: ReceivedEntries = { changes: [], chunks: [], made: new Set() }
   const ids = await findTableIds(
     context.db,
     entries.map(({ table }) => tableKey(table)),
@@ -105,7 +108,7 @@ async function receiveEntries(
     for (const [index, entry] of entries.entries()) {
       const tableId = ids.get(tableKey(entry.table))
       const asked = { transactionId, tableId, entry, text: texts[index] ?? '{}' }
-      await receiveEntry(context, asked, received).catch((error) => {
+      await stageEntry(context, asked, received).catch((error) => {
         throw error instanceof Problem ? inTable(error, { table: entry.table, index }) : error
       })
     }
@@ -124,23 +127,22 @@ interface EntryAsked {
   text: string
 }
 
-async function receiveEntry(
+async function stageEntry(
   context: BeginContext,
   { transactionId, tableId, entry, text }: EntryAsked,
-  { changes, chunks }: ReceivedEntries,
+  { changes, chunks, made }: ReceivedEntries,
 ): Promise<void> {
-  if (entry.kind !== 'table') {
-    throw new Problem(
-      'not-implemented',
-      `Only a transaction that is one request can ${entry.kind} tables: send all of it with commit: true.`,
-      { facts: { field: entry.kind } },
-    )
+  const id = entry.kind === 'create' ? randomUUID() : tableId
+  if (id === undefined) throw await tableNotFound(context.db, tableKey(entry.table))
+  if (entry.kind === 'create') {
+    if (made.has(entry.table)) throw repeatedTable()
+    made.add(entry.table)
+    await refuseCreation(context, { create: entry.create, text, id })
   }
-  if (tableId === undefined) throw await tableNotFound(context.db, tableKey(entry.table))
-  if (changes.some((other) => other.tableId === tableId)) throw repeatedTable()
-  const chunk = openChunk(context, { transactionId, tableId })
+  if (changes.some((other) => other.tableId === id)) throw repeatedTable()
+  const chunk = openChunk(context, { transactionId, tableId: id })
   chunks.push(chunk)
-  changes.push({ tableId, ...(await receiveProposal(entry.proposed, text, chunk)) })
+  changes.push({ tableId: id, ...(await receiveEntry(entry, text, chunk)) })
 }
 
 async function abandonAll(chunks: readonly Chunk[]): Promise<void> {

@@ -17,6 +17,7 @@ import { type LockedTransaction, releaseClaim, renewClaim, updateCommitting } fr
 import { readingPart, withReads } from './reads.ts'
 import { abandonParts, type PartsContext, receiveParts } from './receive-parts.ts'
 import { notActive } from './rules.ts'
+import { splitChanges } from './split-changes.ts'
 import type { StageContext } from './stage-table.ts'
 import { listStagedTables, type StagedTableRow } from './table-queries.ts'
 import { lockActive, lockAny } from './use-transaction.ts'
@@ -120,26 +121,31 @@ async function submit(
   const staged = tables.filter(({ fields }) => fields !== null)
   const received = await receiveParts(context, id, staged)
   await refuseDuplicates(context, received)
-  const parts = isolationLevel === 'Serializable' ? judgedByReads(received, tables) : received
+  const { parts, changes } = await splitChanges(context, staged, received).catch(async (error) => {
+    await abandonParts(received)
+    throw error
+  })
   return context.committer.submit({
-    parts,
+    parts: isolationLevel === 'Serializable' ? judgedByReads(parts, tables) : parts,
+    changes: changes.length > 0 ? changes : undefined,
     transaction,
     idempotent,
     answer: (verdict) => answer(transactionResult(transaction, verdict)),
   })
 }
 
-/** The parts with all that was read through the transaction, also of tables that nothing is proposed to. */
+/** The parts with all that was read through the transaction, also of tables that nothing is proposed to, or that are dropped. */
 function judgedByReads(parts: readonly Part[], tables: readonly StagedTableRow[]): Part[] {
   const rows = new Map(tables.map((row) => [row.tableId, row]))
-  const onlyRead = tables.filter(({ fields }) => fields === null)
+  const proposed = new Set(parts.map(({ table }) => table))
+  const onlyRead = tables.filter(({ tableId, reads }) => reads !== null && !proposed.has(tableId))
   return [
     ...parts.map((part) => {
       const row = rows.get(part.table)
       const strict = judgedStrictly(part)
       return row === undefined ? strict : withReads(strict, row)
     }),
-    ...onlyRead.map((row, at) => readingPart(row, parts.length + at)),
+    ...onlyRead.map((row, at) => readingPart(row, tables.length + at)),
   ]
 }
 

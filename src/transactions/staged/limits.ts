@@ -5,12 +5,15 @@ import {
   type TransactionViolation,
 } from '../rules.ts'
 import type { LockedTransaction } from './queries.ts'
+import { stagedKind } from './rules.ts'
 import type { StagedTableRow } from './table-queries.ts'
 
 /** The limits of staged transactions. */
 export interface StagedLimits extends TransactionLimits {
   /** Actions on one table at most. */
   actionsMax: number
+  /** Actions for new tables at most, which are held in memory. */
+  heldActionsMax: number
   /** Beyond this age a transaction is not committed. */
   transactionAgeMsMax: number
 }
@@ -35,11 +38,15 @@ export function findStagedViolations(
 /** The shares of tables in their transaction; those that were only read have no actions. */
 export function countStaged(
   tables: readonly StagedTableRow[],
-  { actionsMax }: Pick<StagedLimits, 'actionsMax'>,
+  { actionsMax, heldActionsMax }: Pick<StagedLimits, 'actionsMax' | 'heldActionsMax'>,
 ): CountedTable[] {
+  let room = heldActionsMax
   return tables.map(({ tableId, fields, numActions }) => {
-    const isEmpty = fields !== null && isEmptyProposal(fields, numActions)
-    return { named: { tableId }, actionCount: numActions, maxActions: actionsMax, isEmpty }
+    const kind = stagedKind(fields)
+    const maxActions = kind === 'create' ? Math.min(room, actionsMax) : actionsMax
+    if (kind === 'create') room = Math.max(0, room - numActions)
+    const isEmpty = kind === 'table' && fields !== null && isEmptyProposal(fields, numActions)
+    return { named: { tableId }, actionCount: numActions, maxActions, isEmpty }
   })
 }
 

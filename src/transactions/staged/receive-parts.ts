@@ -9,7 +9,9 @@ import { parseJson } from '../../http/json-reading.ts'
 import { Problem } from '../../problems.ts'
 import { getTable } from '../../tables/get-table.ts'
 import { headOf } from '../../tables/queries.ts'
+import { holdAll } from '../receive-tables.ts'
 import { inTable } from '../rules.ts'
+import { stagedKind } from './rules.ts'
 import { type BlockPlace, listBlocks, type StagedTableRow } from './table-queries.ts'
 
 /** What proposals are made of what was staged with. */
@@ -22,7 +24,7 @@ export interface PartsContext {
 }
 
 /**
- * Makes a proposal of what is staged for each table. The files of those for which memory has no room are staged for the
+ * Makes a proposal of what is staged for each table, those that are to be made included. The files of those for which memory has no room are staged for the
  * commit as if they had just arrived. A refusal names the table.
  */
 export async function receiveParts(
@@ -34,6 +36,7 @@ export async function receiveParts(
   let room = context.heldActionsMax
   try {
     for (const [place, row] of tables.entries()) {
+      if (isDrop(row)) continue
       const proposal = await receiveTable(context, { transactionId, row, room }).catch((error) => {
         const at = { table: row.tableId, index: place }
         throw error instanceof Problem ? inTable(error, at) : error
@@ -48,6 +51,12 @@ export async function receiveParts(
   }
 }
 
+/** Whether there is nothing to be received for the table. */
+function isDrop({ fields }: StagedTableRow): boolean {
+  const kind = stagedKind(fields)
+  return kind === 'drop' || kind === 'undrop'
+}
+
 /** Drops what was staged for a commit that is not to be. */
 export async function abandonParts(parts: readonly Part[]): Promise<void> {
   await Promise.allSettled(parts.map(({ proposal }) => proposal.staged?.stage.drop()))
@@ -58,12 +67,15 @@ async function receiveTable(
   { db, stagePool, actionsMax }: PartsContext,
   { transactionId, row, room }: { transactionId: string; row: StagedTableRow; room: number },
 ): Promise<Proposal> {
-  const intake = openIntake({
-    actionsMax,
-    heldActionsMax: Math.max(0, room),
-    readHead: async () => headOf(await getTable(db, row.tableId)),
-    createStage: () => createStage({ db, stagePool }),
-  })
+  const intake =
+    stagedKind(row.fields) === 'create'
+      ? holdAll()
+      : openIntake({
+          actionsMax,
+          heldActionsMax: Math.max(0, room),
+          readHead: async () => headOf(await getTable(db, row.tableId)),
+          createStage: () => createStage({ db, stagePool }),
+        })
   try {
     return await takeIn(db, { transactionId, row }, intake)
   } catch (error) {

@@ -8,6 +8,7 @@ import { invalidRequest } from '../../http/faults.ts'
 import { objectText } from '../../http/json-text.ts'
 import type { LinesBody } from '../../http/lines.ts'
 import { Problem } from '../../problems.ts'
+import type { TableEntry } from '../entries.ts'
 import type { Chunk } from './chunk.ts'
 import type { StagedChange } from './table-queries.ts'
 
@@ -15,7 +16,7 @@ import type { StagedChange } from './table-queries.ts'
 export type Received = Omit<StagedChange, 'tableId'>
 
 /** A proposal in JSON of the right shape, which was read from `text`. */
-export async function receiveProposal(
+async function receiveProposal(
   { actions = [], ...values }: Partial<CreateCommit>,
   text: string,
   chunk: Chunk,
@@ -25,6 +26,18 @@ export async function receiveProposal(
   await chunk.take(toActions(actions, { texts, first: 0 }))
   const fields = fieldsText(values, { members })
   return { fields, chunk: await chunk.finish() }
+}
+
+/** That a table is to be dropped, or brought back. */
+async function receiveChange(kind: 'drop' | 'undrop', chunk: Chunk): Promise<Received> {
+  return { fields: objectText({ [kind]: 'true' }), chunk: await chunk.finish() }
+}
+
+/** What is said of a table, as the kind of entry that it is; `text` is its JSON. */
+export function receiveEntry(entry: TableEntry, text: string, chunk: Chunk): Promise<Received> {
+  return 'proposed' in entry
+    ? receiveProposal(entry.proposed, text, chunk)
+    : receiveChange(entry.kind, chunk)
 }
 
 /** A proposal in lines, taken while they arrive. Throws a problem that names the line. */

@@ -8,6 +8,7 @@ import { IdempotencyHeaders, jsonResponse, refusals, writeResponse } from '../..
 import { faultFinder, refuseMisplaced } from '../../http/validation.ts'
 import { Problem, type ProblemCode } from '../../problems.ts'
 import type { Asked } from '../../tables/create-table.ts'
+import { readStaged } from '../entries.ts'
 import type { Waiters } from '../reservations/waiters.ts'
 import {
   StageActions,
@@ -25,7 +26,7 @@ import {
   type Received,
   receiveActionLines,
   receiveActions,
-  receiveProposal,
+  receiveEntry,
   receiveProposalLines,
 } from './receive-staged.ts'
 import { rollBack } from './roll-back.ts'
@@ -54,6 +55,9 @@ const ofStaging: ProblemCode[] = [
   'table-not-found',
   'invalid-transaction',
   'too-many-actions',
+  'invalid-table',
+  'location-not-allowed',
+  'storage-unavailable',
   'not-implemented',
 ]
 
@@ -71,7 +75,7 @@ export const stagedTransactionRoutes: FastifyPluginAsyncTypebox<
         tags: ['transactions'],
         summary: 'Stage what is proposed to a table, in place of what is staged',
         description:
-          'As `application/x-ndjson` the body is the actions, one a line as in a log file; the other fields are query parameters, or stand in a first line `{"proposal": {…}}`. The tables’ rules are asked at the commit.',
+          'As `application/x-ndjson` the body is the actions, one a line as in a log file; the other fields are query parameters, or stand in a first line `{"proposal": {…}}`. The tables’ rules are asked at the commit. A table is made with `create`, under the name in the address, which then is known by that name, or the `tableId` in the answer; more of its actions may follow. A table is dropped with `{"drop": true}`, and brought back with `{"undrop": true}`. What stands in another’s way, as a name that is taken, shows at the commit, where all takes effect in the order in which tables were first named.',
         headers: IdempotencyHeaders,
         params: TransactionTableParams,
         querystring: CreateCommitQuery,
@@ -86,12 +90,17 @@ export const stagedTransactionRoutes: FastifyPluginAsyncTypebox<
     },
     async (request, reply) => {
       const { id, tableId: table } = request.params
+      const entry = readEntry(request, table)
       const outcome = await stageTable(
         context,
         { id, table },
         {
           isReplacement: true,
-          receive: (chunk) => readProposal(request, chunk),
+          entry,
+          receive: (chunk) =>
+            entry === undefined
+              ? readProposalLines(request, chunk)
+              : receiveEntry(entry.entry, entry.text, chunk),
           asked: () => askedForTable(request),
         },
       )
@@ -203,6 +212,11 @@ export const stagedTransactionRoutes: FastifyPluginAsyncTypebox<
             'table-not-found',
             'table-dropped',
             'table-reserved',
+            'table-name-taken',
+            'location-taken',
+            'invalid-table',
+            'location-not-allowed',
+            'storage-unavailable',
             'version-conflict',
             'too-many-actions',
             'invalid-actions',
@@ -260,15 +274,18 @@ function askedFor<Result>(
   }
 }
 
-function readProposal(request: FastifyRequest, chunk: Chunk): Promise<Received> {
+/** What a JSON body says of a table; nothing of a body of lines. */
+function readEntry(request: FastifyRequest, table: string) {
   const body = request.body as StageTable | LinesBody
+  if (body instanceof LinesBody) return undefined
+  refuseMisplaced(request.query as CreateCommitQuery)
+  return { entry: readStaged(table, body), text: bodyText(request) }
+}
+
+function readProposalLines(request: FastifyRequest, chunk: Chunk): Promise<Received> {
   const query = request.query as CreateCommitQuery
-  if (body instanceof LinesBody) {
-    const findFaults = faultFinder(request, CreateCommit)
-    return receiveProposalLines(body, { query, findFaults }, chunk)
-  }
-  refuseMisplaced(query)
-  return receiveProposal(body, bodyText(request), chunk)
+  const findFaults = faultFinder(request, CreateCommit)
+  return receiveProposalLines(request.body as LinesBody, { query, findFaults }, chunk)
 }
 
 function readActions(request: FastifyRequest, chunk: Chunk): Promise<Received> {

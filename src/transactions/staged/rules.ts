@@ -1,7 +1,16 @@
 import type { Ledger } from '../../commits/ledger.ts'
 import type { TransactionTerms } from '../../commits/unit.ts'
 import { Problem } from '../../problems.ts'
+import type { TableEntry } from '../entries.ts'
 import type { TransactionState } from '../states.ts'
+
+/** What is staged for a table by these fields. */
+export function stagedKind(fields: string | null): TableEntry['kind'] {
+  const members = JSON.parse(fields ?? '{}')
+  return changeKinds.find((kind) => Object.hasOwn(members, kind)) ?? 'table'
+}
+
+const changeKinds = ['create', 'drop', 'undrop'] as const
 
 /** The refusal of what only an active transaction can be asked for. */
 export function notActive({ id, state }: { id: string; state: TransactionState }): Problem {

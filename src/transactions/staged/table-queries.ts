@@ -32,6 +32,20 @@ export async function findStagedTable(db: Db, of: TableOf): Promise<StagedTableR
   return rows[0]
 }
 
+/** The id of a table that a transaction is to make, known by its name or its id. */
+export async function findCreation(
+  db: Db,
+  transactionId: string,
+  table: string,
+): Promise<string | undefined> {
+  const { rows } = await sql<{ tableId: string }>`
+    select table_id as "tableId" from transaction_tables
+    where transaction_id = ${transactionId}::uuid and fields -> 'create' is not null
+      and ${table} in (table_id::text, fields #>> '{create,name}')
+    order by place limit 1`.execute(db)
+  return rows[0]?.tableId
+}
+
 /** What a request stages for a table. */
 export interface StagedChange {
   tableId: string

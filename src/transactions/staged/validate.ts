@@ -4,6 +4,7 @@ import type { TransactionViolation } from '../rules.ts'
 import { findDuplicateFiles } from './duplicate-files.ts'
 import { findStagedViolations, type StagedLimits } from './limits.ts'
 import { abandonParts, type PartsContext, receiveParts } from './receive-parts.ts'
+import { stagedKind } from './rules.ts'
 import { listStagedTables, type StagedTableRow } from './table-queries.ts'
 import { lockActive } from './use-transaction.ts'
 
@@ -27,7 +28,9 @@ export async function validateTransaction(
       droppedAt === null ? [[tableId, version] as const] : [],
     ),
   )
-  const found = staged.filter(({ tableId }) => heads.has(tableId))
+  const found = staged.filter(
+    ({ tableId, fields }) => heads.has(tableId) || stagedKind(fields) === 'create',
+  )
   return [
     ...findStagedViolations(row, tables, context),
     ...staged.flatMap((table) => judgeTable(table, heads.get(table.tableId))),
@@ -39,6 +42,8 @@ function judgeTable(
   { tableId, fields }: StagedTableRow,
   version: number | undefined,
 ): TransactionViolation[] {
+  // Of changes to which tables there are, only the commit can tell.
+  if (stagedKind(fields) !== 'table') return []
   if (version === undefined) return [{ type: 'TableNotFound', tableId }]
   const { expectedVersion: expected } = JSON.parse(fields ?? '{}')
   const actual = version + 1
