@@ -9,6 +9,7 @@ import { commitFileName, deltaLogOf, sidecarFolder } from '../delta/log-files.ts
 import { getActionInForce } from '../snapshots/queries.ts'
 import type { Folder, StoredFile } from '../storage/storage.ts'
 import { findExpiry, recordCleanUp } from './queries.ts'
+import { isWhole } from './whole-file.ts'
 import type { CheckpointContext } from './write-checkpoint.ts'
 
 /** Files removed at once. */
@@ -34,12 +35,15 @@ export async function cleanUpLog(
   return removed
 }
 
+/** The version from which on the log is kept; undefined when nothing may go, for no checkpoint that old is whole. */
 async function findKeptFrom(folder: Folder, newestExpired: number): Promise<number | undefined> {
   const search = searchCheckpoint(newestExpired)
   for await (const file of folder.list()) {
     if (!search.see(file)) break
   }
-  return search.found()
+  const found = search.found()
+  for (const name of found?.files ?? []) if (!(await isWhole(folder, name))) return undefined
+  return found?.version
 }
 
 async function removeExpired(

@@ -29,6 +29,7 @@ import {
   type CheckpointRows,
   findCheckpointGround,
 } from './queries.ts'
+import { isWhole } from './whole-file.ts'
 
 export interface CheckpointContext {
   db: Db
@@ -164,7 +165,10 @@ function checkpointOf({ version, settings }: Work, files: readonly CheckpointFil
   }
 }
 
-/** Writes a file. One that is there already holds the same state of the table, and stays. */
+/**
+ * Writes a file. One that is there already holds the same state of the table, and stays, unless it ends too early, so that
+ * nobody can read it.
+ */
 async function writeFile(
   { folder, settings, signal }: Work,
   {
@@ -187,7 +191,11 @@ async function writeFile(
     const counts = await encoder.finish()
     const modifiedAt = Date.now()
     await file.seal(modifiedAt)
-    const isOther = (await file.putIfAbsent()) === 'other'
+    let isOther = (await file.putIfAbsent()) === 'other'
+    if (isOther && !(await isWhole(folder, name))) {
+      await file.replace()
+      isOther = false
+    }
     const sizeInBytes = isOther ? ((await folder.size(name)) ?? written) : written
     return { ...counts, name, sizeInBytes, modifiedAt }
   } finally {

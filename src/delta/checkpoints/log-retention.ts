@@ -19,16 +19,18 @@ export interface CheckpointSearch {
   /** Takes the next file of the log, in the order of their names; false once none behind it matters. */
   see: (file: ListedFile) => boolean
   /**
-   * The newest version, none newer than the newest expired one, of which there is a whole checkpoint. Its commit must
-   * be there as well, for that holds what a checkpoint does not. Undefined when there is none.
+   * The newest version, none newer than the newest expired one, of which there is a checkpoint with all its parts, and
+   * the files of that. Its commit must be there as well, for that holds what a checkpoint does not. Undefined when
+   * there is none.
    */
-  found: () => number | undefined
+  found: () => { version: number; files: readonly string[] } | undefined
 }
 
 /** `newestExpired` is the newest version whose commit has expired. */
 export function searchCheckpoint(newestExpired: number): CheckpointSearch {
-  let found: number | undefined
+  let found: { version: number; files: readonly string[] } | undefined
   let version = -1
+  let files: string[] = []
   let hasCommit = false
   let hasCheckpoint = false
   let parts = new Map<number, Set<number>>()
@@ -38,6 +40,7 @@ export function searchCheckpoint(newestExpired: number): CheckpointSearch {
     version = next
     hasCommit = false
     hasCheckpoint = false
+    files = []
     parts = new Map()
   }
 
@@ -49,6 +52,7 @@ export function searchCheckpoint(newestExpired: number): CheckpointSearch {
       begin(file.version)
       if (file.kind === 'commit') hasCommit = true
       if (file.kind === 'checkpoint' && size > 0) {
+        files.push(name)
         if (file.form === 'part') {
           const seen = (parts.get(file.parts) ?? new Set<number>()).add(file.part)
           parts.set(file.parts, seen)
@@ -57,7 +61,7 @@ export function searchCheckpoint(newestExpired: number): CheckpointSearch {
           hasCheckpoint = true
         }
       }
-      if (hasCommit && hasCheckpoint) found = version
+      if (hasCommit && hasCheckpoint) found = { version, files }
       return true
     },
     found: () => found,

@@ -96,7 +96,8 @@ t.test('all versions from the kept checkpoint on can be read as before', async (
         )
         const search = searchCheckpoint(newestExpired)
         for (const file of files) if (!search.see(file)) break
-        const keptFrom = search.found()
+        const found = search.found()
+        const keptFrom = found?.version
         const before = new Set(files.map(({ name }) => name))
         const isWhole = (at: number) =>
           filesOf(versions[at] as Version, at).some(({ name }) => name.includes('.checkpoint.')) &&
@@ -114,6 +115,9 @@ t.test('all versions from the kept checkpoint on can be read as before', async (
         const commits = versions.flatMap(({ hasCommit }, at) => (hasCommit ? [at] : []))
         return (
           keptFrom === wanted &&
+          filesOf(versions[wanted] as Version, wanted).every(
+            ({ name }) => found?.files.includes(name) === name.includes('.checkpoint.'),
+          ) &&
           isKept &&
           others.every(({ name }) => after.has(name)) &&
           commits.every((at) => after.has(commitFileName(at)) === at >= keptFrom)
