@@ -15,6 +15,7 @@ import { installOpenApi } from './http/openapi.ts'
 import { answerBadAddress, installProblems } from './http/problem-rendering.ts'
 import { installReadPreference } from './http/read-preference.ts'
 import { installRequestLog, requestIdOf } from './http/request-log.ts'
+import { installRequestSpans } from './http/request-spans.ts'
 import { namedSchemas } from './http/schema.ts'
 import { installEventStreams } from './http/server-sent-events.ts'
 import { installStrictQueries, strictSchemas } from './http/validation.ts'
@@ -68,7 +69,15 @@ export interface Services
 }
 
 export interface AppOptions {
-  config: Pick<Config, 'bodyBytesMax' | 'linesBytesMax' | 'requestMsMax' | 'watchBlockedMsMax'>
+  config: Pick<
+    Config,
+    | 'bodyBytesMax'
+    | 'linesBytesMax'
+    | 'otelExporterOtlpEndpoint'
+    | 'otelTracesSamplerArg'
+    | 'requestMsMax'
+    | 'watchBlockedMsMax'
+  >
   services: Services
   log: FastifyBaseLogger
 }
@@ -88,6 +97,9 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   })
   installDrain(app)
   const eventStreams = installEventStreams(app, { blockedMsMax: config.watchBlockedMsMax })
+  if (config.otelExporterOtlpEndpoint !== undefined) {
+    installRequestSpans(app, { share: config.otelTracesSamplerArg })
+  }
   installRequestLog(app)
   installConnections(app)
   installProblems(app)

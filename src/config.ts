@@ -80,6 +80,19 @@ export const ConfigSchema = Type.Object({
     default: 'info',
     description: 'Least level that is logged.',
   }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: Type.Optional(
+    Type.String({
+      pattern: '^https?://[^/?#@]+(/[^?#]*)?$',
+      mustBe: 'a URL like http://collector.example.com:4318, without credentials or query',
+      description: 'OpenTelemetry collector that takes spans over HTTP. Without it none are made.',
+    }),
+  ),
+  OTEL_TRACES_SAMPLER_ARG: Type.Number({
+    minimum: 0,
+    maximum: 1,
+    default: 1,
+    description: 'Share of the traces that begin here to be told, from 0 to 1.',
+  }),
   BODY_BYTES_MAX: count(64 * 1024 * 1024, 'Size of a request body at most.'),
   LINES_BYTES_MAX: count(4 * 1024 ** 3, 'Size of a request body of lines (NDJSON) at most.'),
   ACTIONS_MAX: count(5_000_000, 'Actions in one commit at most.'),
@@ -156,6 +169,8 @@ export interface Config {
   readonly mirrorPollMs: number
   readonly mirrorLagMsMax: number
   readonly logLevel: string
+  readonly otelExporterOtlpEndpoint: string | undefined
+  readonly otelTracesSamplerArg: number
   readonly bodyBytesMax: number
   readonly linesBytesMax: number
   readonly actionsMax: number
@@ -229,6 +244,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     mirrorPollMs: values.MIRROR_POLL_MS,
     mirrorLagMsMax: values.MIRROR_LAG_MS_MAX,
     logLevel: values.LOG_LEVEL,
+    otelExporterOtlpEndpoint: values.OTEL_EXPORTER_OTLP_ENDPOINT,
+    otelTracesSamplerArg: values.OTEL_TRACES_SAMPLER_ARG,
     bodyBytesMax: values.BODY_BYTES_MAX,
     linesBytesMax: values.LINES_BYTES_MAX,
     actionsMax: values.ACTIONS_MAX,
@@ -263,7 +280,7 @@ function readValues(
   const given = Object.entries(properties).flatMap(([name, schema]) => {
     const text = env[name]
     if (text === undefined || text === '') return []
-    return [[name, schema.type === 'integer' ? toInteger(text) : text]]
+    return [[name, isNumber(text, schema.type) ? Number(text) : text]]
   })
   return Object.fromEntries(given)
 }
@@ -298,28 +315,33 @@ function isDatabaseUrl(text: string): boolean {
   return url !== null && !`${url.pathname}${url.search}${url.hash}`.includes('@')
 }
 
-function toInteger(text: string): number | string {
-  return /^-?\d{1,16}$/.test(text) ? Number(text) : text
+function isNumber(text: string, type: string | undefined): boolean {
+  if (type === 'integer') return /^-?\d{1,16}$/.test(text)
+  return type === 'number' && /^\d(\.\d{1,16})?$/.test(text)
 }
 
 function expectation(schema: object): string {
   const {
+    type,
     minimum,
     maximum,
     enum: values,
     mustBe,
   } = schema as {
+    type?: string
     minimum?: number
     maximum?: number
     enum?: readonly string[]
     mustBe?: string
   }
-  if (minimum !== undefined) return `must be an integer from ${minimum} to ${maximum}`
+  if (minimum !== undefined) {
+    return `must be ${type === 'integer' ? 'an integer' : 'a number'} from ${minimum} to ${maximum}`
+  }
   if (values !== undefined) return `must be one of ${values.join(', ')}`
   return mustBe === undefined ? 'must not be empty' : `must be ${mustBe}`
 }
 
 /** A URL may hold a password, so its value is never shown. */
 function shown(name: string, text: string): string {
-  return name === 'DATABASE_URL' || name === 'S3_ENDPOINT' ? '' : `, not "${text}"`
+  return /_(URL|ENDPOINT)$/.test(name) ? '' : `, not "${text}"`
 }

@@ -42,6 +42,11 @@ export async function startServer(
   onFatal: (error: Error) => void,
 ): Promise<RunningServer> {
   await using started = new AsyncDisposableStack()
+  const { otelExporterOtlpEndpoint: endpoint, otelTracesSamplerArg: share } = config
+  if (endpoint !== undefined) {
+    const { startTracing } = await import('./tracing/start-tracing.ts')
+    started.defer(startTracing({ endpoint, share }))
+  }
   const database = await openDatabase(config, log, onFatal)
   started.defer(database.close)
   await migrateDatabase(config, database.connection, log)
@@ -54,14 +59,6 @@ export async function startServer(
   const storage = createStorage(config)
   const publisher = startPublisher({ db, storage, pollMs, log })
   started.defer(publisher.stop)
-  const sweeps = [
-    expiredAnswers(db, retentionMs),
-    abandonedStages(db, config),
-    overdueTransactions(db),
-    stagedLeftovers(db, config),
-    lapsedWaits(db),
-  ]
-  for (const sweep of sweeps) started.defer(startSweeper(sweep, log).stop)
   const services = createServices(config, {
     pool,
     copyPool,
@@ -71,6 +68,14 @@ export async function startServer(
     publisher,
     log,
   })
+  const sweeps = [
+    expiredAnswers(db, retentionMs),
+    abandonedStages(db, config),
+    overdueTransactions(db, (count) => services.onTransactionEnd('expired', count)),
+    stagedLeftovers(db, config),
+    lapsedWaits(db),
+  ]
+  for (const sweep of sweeps) started.defer(startSweeper(sweep, log).stop)
   started.defer(services.commitWatch.stop)
   started.defer(services.committer.idle)
   started.defer(services.maintenance.stop)

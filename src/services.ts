@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { Services } from './app.ts'
 import { type Checkpointer, createCheckpointer } from './checkpoints/checkpointer.ts'
 import { createCommitter } from './commits/committer.ts'
+import { observeBatch } from './commits/observe-batch.ts'
 import { createCommitWatch } from './commits/watch.ts'
 import type { Config } from './config.ts'
 import type { Db, Pool } from './database/connect.ts'
@@ -47,12 +48,10 @@ export function createServices(
     batchActionsMax: config.batchActionsMax,
     idempotencyRetentionMs: config.idempotencyRetentionMs,
     bulkMsMax: config.databaseCopyMsMax,
-    onBatch: ({ seconds, unitSeconds, changedTables }) => {
-      metrics.batchSeconds.observe(seconds)
-      metrics.batchUnits.observe(unitSeconds.length)
-      for (const one of unitSeconds) metrics.commitSeconds.observe(one)
-      publisher.wake(changedTables, unitSeconds.length)
-      commitWatch.wake(changedTables)
+    onBatch: (batch) => {
+      publisher.wake(batch.changedTables, batch.units.length)
+      commitWatch.wake(batch.changedTables)
+      observeBatch(metrics, batch)
     },
   })
   const reservationWaiters = createWaiters({
@@ -101,6 +100,7 @@ export function createServices(
       metrics.deadlocks.inc()
       log.warn(facts, 'a deadlock of reservations was ended: one transaction gave way')
     },
+    onTransactionEnd: (outcome, count) => metrics.transactions.inc({ outcome, reason: '' }, count),
     dataDir: config.dataDir,
     storage,
     idempotencyRetentionMs: config.idempotencyRetentionMs,

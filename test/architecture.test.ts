@@ -55,6 +55,10 @@ const rules: Record<string, (one: Import) => boolean> = {
     to,
     isType,
   }) => to.startsWith('@aws-sdk/') && (!isType || folderOf(from) !== 'storage'),
+  'the SDK of OpenTelemetry is known where tracing starts alone, which is loaded when it is needed':
+    ({ from, to, isType }) =>
+      (/^@opentelemetry\/(?!api$)/.test(to) && from !== 'tracing/start-tracing.ts') ||
+      (to === 'tracing/start-tracing.ts' && !isType),
   'delta/ knows itself and libraries for schemas alone': ({ from, to }) =>
     folderOf(from) === 'delta' && folderOf(to) !== 'delta' && !isForSchemas(to),
   'what judges is pure: types, the protocol, the problems and what judges': ({
@@ -68,7 +72,7 @@ const rules: Record<string, (one: Import) => boolean> = {
     folderOf(from) === 'http' &&
     to.endsWith('.ts') &&
     !isType &&
-    !['http', 'database', 'delta', ''].includes(folderOf(to)),
+    !['http', 'database', 'delta', 'tracing', ''].includes(folderOf(to)),
   'nothing but app.ts imports routes': ({ from, to }) => isRoutes(to) && from !== 'app.ts',
   'queries know nothing of HTTP': ({ from, to }) =>
     from.endsWith('queries.ts') && folderOf(to) === 'http',

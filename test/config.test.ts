@@ -44,6 +44,8 @@ t.test('every setting reaches the configuration', async (t) => {
     S3_FORCE_PATH_STYLE: 'false',
     LOG_LEVEL: 'warn',
     S3_ATTEMPTS_MAX: '7',
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318',
+    OTEL_TRACES_SAMPLER_ARG: '0.5',
   }
   for (const [index, [name, setting]] of settings.entries()) {
     if (typeof setting.default === 'number') given[name] = String(given[name] ?? 1000 + index)
@@ -64,6 +66,11 @@ const wrong: [Record<string, string>, string][] = [
   [{ PORT: ' 80' }, 'PORT must be an integer from 0 to 65535, not " 80"'],
   [{ DATABASE_POOL_MAX: '0' }, `must be an integer from 1 to ${Number.MAX_SAFE_INTEGER}`],
   [{ SHUTDOWN_MS_MAX: '2147483648' }, 'must be an integer from 1 to 2147483647'],
+  [
+    { OTEL_TRACES_SAMPLER_ARG: '1.1' },
+    'OTEL_TRACES_SAMPLER_ARG must be a number from 0 to 1, not "1.1"',
+  ],
+  [{ OTEL_TRACES_SAMPLER_ARG: 'half' }, 'must be a number from 0 to 1, not "half"'],
   [
     { LOG_LEVEL: 'loud' },
     'LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent',

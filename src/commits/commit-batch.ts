@@ -12,7 +12,7 @@ import { readCatalog } from '../transactions/read-catalog.ts'
 import { clearReserved, findReservations } from '../transactions/reservations/queries.ts'
 import { lockClaims, updateCommitted } from '../transactions/staged/queries.ts'
 import { transactionRow } from '../transactions/transaction-json.ts'
-import { judgeBatch, type KeyState } from './judge.ts'
+import { type JudgedOutcome, judgeBatch, type KeyState } from './judge.ts'
 import type { BatchState } from './ledger.ts'
 import {
   countFilesWithoutRowIds,
@@ -40,10 +40,17 @@ import {
 import type { CatalogChange, CommittedTransaction, Part, Unit } from './unit.ts'
 import { findAppTransactions, findReadStates, listWinners } from './winners.ts'
 
+/** When a batch had locked and read, and when it was judged, by the clock of `performance.now`. */
+export interface StageTimes {
+  read: number
+  judged: number
+}
+
 /** What became of a batch. */
 export interface BatchResult {
   /** An outcome or a refusal for each unit, but for those that were passed by. */
-  outcomes: Map<Unit, Outcome | Problem>
+  outcomes: Map<Unit, JudgedOutcome | Problem>
+  times: StageTimes
   /** The tables that have a new version. */
   changedTables: string[]
   /** Whether it had to wait for a table, which another transaction then left changed. */
@@ -67,11 +74,15 @@ export async function commitBatch(
   let isCommitting = false
   const work = async (tx: Tx) => {
     const { held, waited, freed, ...found } = await lockAndRead(tx, units, reading)
+    const read = performance.now()
     const judged = found.units.filter(({ parts }) => parts.every(({ table }) => !held.has(table)))
     const { outcomes, writes } = await surveyAndJudge(tx, judged, found)
     isCommitting = true
     const result = {
-      outcomes: new Map(judged.map((unit, index) => [unit, outcomes[index] as Outcome | Problem])),
+      outcomes: new Map(
+        judged.map((unit, index) => [unit, outcomes[index] as JudgedOutcome | Problem]),
+      ),
+      times: { read, judged: performance.now() },
       changedTables: [...writes.heads, ...writes.tables.map(({ head }) => head)].map(
         ({ id }) => id,
       ),

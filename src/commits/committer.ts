@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { context } from '@opentelemetry/api'
 import type { Pool } from '../database/connect.ts'
 import type { Outcome, WriteOutcome } from '../idempotency/rules.ts'
 import { Problem } from '../problems.ts'
@@ -163,9 +164,10 @@ export function createCommitter(options: CommitterOptions): Committer {
   /** A batch of its own, for it takes long, or holds up whoever makes or drops tables. */
   function submitAlone(unit: Unit): Promise<WriteOutcome> {
     const submitted = performance.now()
+    const trace = context.active()
     const commit = () =>
       new Promise<WriteOutcome>((resolve, reject) => {
-        void settle([{ unit, submitted, resolve, reject }], { ...options, waits: true })
+        void settle([{ unit, submitted, trace, resolve, reject }], { ...options, waits: true })
       })
     const tables = [...unit.parts, ...(unit.changes ?? [])].map(({ table }) => table)
     return alone(tables, commit).finally(() => {
@@ -194,7 +196,8 @@ export function createCommitter(options: CommitterOptions): Committer {
         const refusal = refuseTooMany(lanes, tables, queueCommitsMax)
         if (refusal !== undefined) return reject(refusal)
         const submitted = performance.now()
-        enqueue({ unit, tables, actions, isAlone: false, submitted, resolve, reject })
+        const trace = context.active()
+        enqueue({ unit, tables, actions, isAlone: false, submitted, trace, resolve, reject })
       })
     },
     alone,

@@ -47,6 +47,11 @@ export interface KeyState {
   busy: ReadonlySet<string>
 }
 
+/** An outcome, and the verdict that it came of; the replay of an earlier one has none. */
+export interface JudgedOutcome extends Outcome {
+  verdict?: Verdict
+}
+
 /**
  * Judges units in arrival order, each on the tables as the ones before it left them, and answers an outcome
  * for each and all the rows to write. A refused unit leaves no trace and fails no other. Pure.
@@ -55,23 +60,23 @@ export function judgeBatch(
   units: readonly Unit[],
   state: BatchState,
   keys: KeyState,
-): { outcomes: (Outcome | Problem)[]; writes: Writes } {
+): { outcomes: (JudgedOutcome | Problem)[]; writes: Writes } {
   const ledger = openLedger(state)
   const given = new Map<string, KeptAnswer>()
-  const judge = (unit: Unit): Answer => {
+  const judge = (unit: Unit): JudgedOutcome => {
     const verdict = judgeUnit(unit, ledger)
     ledger.writes.attempts.push(...attemptsOf(unit, verdict, ledger))
-    return unit.answer(verdict)
+    return { answer: unit.answer(verdict), replayed: false, verdict }
   }
-  const outcomes = units.map((unit): Outcome | Problem => {
+  const outcomes = units.map((unit): JudgedOutcome | Problem => {
     const request = unit.idempotent
-    if (request === undefined) return { answer: judge(unit), replayed: false }
+    if (request === undefined) return judge(unit)
     if (keys.busy.has(request.key)) return inProgress(request)
     const kept = keys.kept.get(request.key) ?? given.get(request.key)
     if (kept !== undefined) return replayed(request, kept)
-    const answer = judge(unit)
-    if (isFinal(answer)) given.set(request.key, { ...request, ...answer })
-    return { answer, replayed: false }
+    const outcome = judge(unit)
+    if (isFinal(outcome.answer)) given.set(request.key, { ...request, ...outcome.answer })
+    return outcome
   })
   const writes = { ...ledger.writes, heads: changedHeads(ledger), answers: [...given.values()] }
   return { outcomes, writes }

@@ -1,8 +1,10 @@
+import type { Context } from '@opentelemetry/api'
 import type { Pool } from '../database/connect.ts'
 import { isLockTimeout, toProblem } from '../database/sqlstate.ts'
 import type { WriteOutcome } from '../idempotency/rules.ts'
 import { Problem } from '../problems.ts'
-import { type CommitOptions, commitBatch } from './commit-batch.ts'
+import { type CommitOptions, commitBatch, type StageTimes } from './commit-batch.ts'
+import type { JudgedOutcome } from './judge.ts'
 import type { Unit } from './unit.ts'
 
 /** A unit whose caller waits for an answer. */
@@ -10,16 +12,22 @@ export interface SubmittedUnit {
   unit: Unit
   /** By the clock of `performance.now`. */
   submitted: number
+  /** The trace in which its stages are told. */
+  trace: Context
   resolve: (outcome: WriteOutcome) => void
   reject: (error: unknown) => void
 }
 
+/** A unit that was answered. */
+export interface SettledUnit extends Pick<SubmittedUnit, 'unit' | 'submitted' | 'trace'> {
+  outcome: JudgedOutcome | Problem
+}
+
 /** What is told of a batch. */
 export interface DurableBatch {
-  /** Time that its database transaction took. */
-  seconds: number
-  /** For each unit, the time from its submission. */
-  unitSeconds: readonly number[]
+  /** When it went through its stages, by the clock of `performance.now`. */
+  times: StageTimes & { begun: number; durable: number }
+  units: readonly SettledUnit[]
   changedTables: readonly string[]
 }
 
@@ -50,7 +58,7 @@ export async function settle<U extends SubmittedUnit>(
   units: readonly U[],
   { takeIn, expectsWait = false, ...options }: SettleOptions<U>,
 ): Promise<Settled<U>> {
-  const started = performance.now()
+  const begun = performance.now()
   const batch = [...units]
   const unitsTakenIn = () => {
     const more = takeIn?.() ?? []
@@ -63,19 +71,19 @@ export async function settle<U extends SubmittedUnit>(
       units.map(({ unit }) => unit),
       { ...options, expectsWait, takeIn: unitsTakenIn },
     )
-    const { outcomes, changedTables, waited, consistencyToken } = result
-    const now = performance.now()
-    const judged = batch.filter(({ unit }) => outcomes.has(unit))
-    const held = batch.filter(({ unit }) => !outcomes.has(unit))
-    options.onBatch({
-      seconds: (now - started) / 1000,
-      unitSeconds: judged.map(({ submitted }) => (now - submitted) / 1000),
-      changedTables,
-    })
-    for (const { unit, resolve, reject } of judged) {
-      const outcome = outcomes.get(unit)
-      if (outcome === undefined || outcome instanceof Problem) reject(outcome)
-      else resolve({ ...outcome, consistencyToken })
+    const { outcomes, times, changedTables, waited, consistencyToken } = result
+    const judged: (U & SettledUnit)[] = []
+    const held: U[] = []
+    for (const one of batch) {
+      const outcome = outcomes.get(one.unit)
+      if (outcome === undefined) held.push(one)
+      else judged.push({ ...one, outcome })
+    }
+    const durable = performance.now()
+    options.onBatch({ times: { ...times, begun, durable }, units: judged, changedTables })
+    for (const { outcome, resolve, reject } of judged) {
+      if (outcome instanceof Problem) reject(outcome)
+      else resolve({ answer: outcome.answer, replayed: outcome.replayed, consistencyToken })
     }
     return { held, waited, timedOut: false }
   } catch (error) {

@@ -6,7 +6,13 @@ import { refusals } from './schema.ts'
 /** What is measured, beyond the requests that `installMetrics` counts itself. */
 export interface Metrics {
   registry: Registry
+  commits: Counter<'outcome' | 'reason'>
   commitSeconds: Histogram
+  commitWaitSeconds: Histogram
+  transactions: Counter<'outcome' | 'reason'>
+  transactionSeconds: Histogram<'outcome'>
+  transactionTables: Histogram
+  transactionActions: Histogram
   batchUnits: Histogram
   batchSeconds: Histogram
   checkpointSeconds: Histogram<'result'>
@@ -48,12 +54,25 @@ export function createMetrics(): Metrics {
   collectDefaultMetrics({ register: registry })
   return {
     registry,
+    commits: new Counter({
+      name: 'deltaworks_commits_total',
+      help: 'Proposals of commits to single tables, by what became of them and why.',
+      labelNames: ['outcome', 'reason'],
+      registers,
+    }),
     commitSeconds: new Histogram({
       name: 'deltaworks_commit_duration_seconds',
       help: 'Time from the proposal of a commit to its verdict.',
       buckets: seconds,
       registers,
     }),
+    commitWaitSeconds: new Histogram({
+      name: 'deltaworks_commit_wait_seconds',
+      help: 'Time for which a commit waited for its batch to begin.',
+      buckets: seconds,
+      registers,
+    }),
+    ...transactionMetrics(registers),
     batchUnits: new Histogram({
       name: 'deltaworks_commit_batch_units',
       help: 'Units of work committed in one database transaction.',
@@ -93,6 +112,36 @@ export function createMetrics(): Metrics {
     deadlocks: new Counter({
       name: 'deltaworks_reservation_deadlocks_total',
       help: 'Deadlocks of reservations that this server has found and ended.',
+      registers,
+    }),
+  }
+}
+
+function transactionMetrics(registers: Registry[]) {
+  return {
+    transactions: new Counter({
+      name: 'deltaworks_transactions_total',
+      help: 'Transactions by what became of them and why; one that is refused may come again.',
+      labelNames: ['outcome', 'reason'] as const,
+      registers,
+    }),
+    transactionSeconds: new Histogram({
+      name: 'deltaworks_transaction_duration_seconds',
+      help: 'Time that the commit of a transaction took to its verdict, by outcome.',
+      labelNames: ['outcome'] as const,
+      buckets: seconds,
+      registers,
+    }),
+    transactionTables: new Histogram({
+      name: 'deltaworks_transaction_tables',
+      help: 'Tables in a transaction that was committed.',
+      buckets: [1, 2, 5, 10, 20, 50, 100],
+      registers,
+    }),
+    transactionActions: new Histogram({
+      name: 'deltaworks_transaction_actions',
+      help: 'Actions in a transaction that was committed.',
+      buckets: [1, 10, 100, 1000, 10_000, 100_000, 1_000_000],
       registers,
     }),
   }

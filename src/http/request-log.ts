@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import type { FastifyInstance } from 'fastify'
+import { trace } from '@opentelemetry/api'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 
 /** Takes the caller's X-Request-Id over if it can be logged and answered as it is, else makes one. */
 export function requestIdOf(request: { headers: IncomingMessage['headers'] }): string {
@@ -14,14 +15,14 @@ export function installRequestLog(app: FastifyInstance): void {
     reply.header('x-request-id', request.id)
   })
   app.addHook('onResponse', async (request, reply) => {
-    const { id: table } = (request.params ?? {}) as { id?: string }
     request.log.info(
       {
         method: request.method,
         route: request.routeOptions.url,
         status: reply.statusCode,
         durationMs: Math.round(reply.elapsedTime * 1000) / 1000,
-        ...(table !== undefined && { table }),
+        ...namesOf(request, reply.getHeader('location')),
+        ...(request.trace && { trace: trace.getSpanContext(request.trace)?.traceId }),
       },
       'request',
     )
@@ -29,4 +30,21 @@ export function installRequestLog(app: FastifyInstance): void {
   app.addHook('onRequestAbort', async (request) => {
     request.log.info({ method: request.method, route: request.routeOptions.url }, 'request aborted')
   })
+}
+
+const nounOf: Record<string, string> = {
+  tables: 'table',
+  transactions: 'transaction',
+  runs: 'run',
+}
+
+/** The table, transaction or run that the address of a request names, or that it has made. */
+function namesOf({ routeOptions, params }: FastifyRequest, made: unknown): Record<string, string> {
+  const { id, runId, tableId } = (params ?? {}) as Record<string, string | undefined>
+  const noun = nounOf[routeOptions.url?.split('/')[1] ?? '']
+  const name = id ?? runId ?? (typeof made === 'string' ? made.split('/')[2] : undefined)
+  return {
+    ...(noun !== undefined && name !== undefined && { [noun]: name }),
+    ...(tableId !== undefined && { table: tableId }),
+  }
 }

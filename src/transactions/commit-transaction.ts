@@ -6,6 +6,7 @@ import { invalidRequest } from '../http/faults.ts'
 import type { WriteOutcome } from '../idempotency/rules.ts'
 import { Problem } from '../problems.ts'
 import type { Asked } from '../tables/create-table.ts'
+import { inSpan } from '../tracing/spans.ts'
 import { readEntries, type TableEntry } from './entries.ts'
 import type { TransactionRow } from './queries.ts'
 import { type ReceiveContext, receiveTables } from './receive-tables.ts'
@@ -40,7 +41,7 @@ export async function commitTransaction(
   if (violations.length > 0) throw invalidTransaction(violations)
   const transaction = termsOf(body)
   const texts = elementSources(memberSources(text).get('tables') ?? '[]')
-  const { parts, changes } = await receiveTables(entries, texts, context)
+  const { parts, changes } = await inSpan('receive', () => receiveTables(entries, texts, context))
   return context.committer.submit({
     parts: transaction.isolationLevel === 'Serializable' ? parts.map(judgedStrictly) : parts,
     changes: changes.length > 0 ? changes : undefined,

@@ -172,8 +172,7 @@ async function startCommitter(t: Test, count: number, { queueCommitsMax = 10_000
     batchActionsMax: 20_000,
     idempotencyRetentionMs: 1000,
     bulkMsMax: 10_000,
-    onBatch: ({ changedTables, unitSeconds }) =>
-      batches.push({ changedTables, units: unitSeconds.length }),
+    onBatch: ({ changedTables, units }) => batches.push({ changedTables, units: units.length }),
   })
   return { committer, tables, batches, database }
 }

@@ -8,7 +8,7 @@ const one = await startTestServer(t, {}, { mirror: false })
 const two = await startTestServer(t, {}, { beside: one, mirror: false })
 const rounds = 12
 
-const overdue = overdueTransactions(one.db)
+const overdue = overdueTransactions(one.db, () => {})
 const leftovers = stagedLeftovers(one.db, one.config)
 
 interface Staged {

@@ -44,7 +44,10 @@ async function numRows(way: string): Promise<number> {
 }
 
 async function sweep(): Promise<void> {
-  const sweeps = [overdueTransactions(server.db), stagedLeftovers(server.db, server.config)]
+  const sweeps = [
+    overdueTransactions(server.db, () => {}),
+    stagedLeftovers(server.db, server.config),
+  ]
   for (const one of sweeps) while ((await one.sweep()) > 0);
 }
 

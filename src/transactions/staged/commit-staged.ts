@@ -7,6 +7,7 @@ import { claimOnce, takeProblem } from '../../idempotency/apply-once.ts'
 import { insertAnswers } from '../../idempotency/queries.ts'
 import type { Outcome, WriteOutcome } from '../../idempotency/rules.ts'
 import type { Asked } from '../../tables/create-table.ts'
+import { inSpan } from '../../tracing/spans.ts'
 import { judgedStrictly } from '../commit-transaction.ts'
 import type { TransactionRow } from '../queries.ts'
 import { invalidTransaction } from '../rules.ts'
@@ -119,7 +120,7 @@ async function submit(
     begun: { createdAt, claim },
   }
   const staged = tables.filter(({ fields }) => fields !== null)
-  const received = await receiveParts(context, id, staged)
+  const received = await inSpan('receive what is staged', () => receiveParts(context, id, staged))
   await refuseDuplicates(context, received)
   const { parts, changes } = await splitChanges(context, staged, received).catch(async (error) => {
     await abandonParts(received)

@@ -36,6 +36,8 @@ import { validateTransaction } from './validate.ts'
 
 /** What the routes of staged transactions need. */
 export interface StagedTransactionRoutesContext extends CommitStagedContext {
+  /** Told of transactions that ended without a commit. */
+  onTransactionEnd: (outcome: 'rolled-back' | 'expired', count: number) => void
   reservationWaiters: Waiters
 }
 

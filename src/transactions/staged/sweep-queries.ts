@@ -6,19 +6,24 @@ const transactionsMax = 100
 /** Rows of lines, each of some tens of kilobytes. */
 const rowsMax = 500
 
-/** Notes which transactions have expired, and which are active again for their commit was given up; answers how many. */
-export async function updateOverdue(tx: Tx): Promise<number> {
-  const { numAffectedRows: expired = 0n } = await sql`
+/** Notes which transactions have expired; answers how many. */
+export async function updateExpired(tx: Tx): Promise<number> {
+  const { numAffectedRows = 0n } = await sql`
     update transactions set state = 'expired', ended_at = expires_at where id in (
       select id from transactions where state = 'active' and expires_at <= clock_timestamp()
       order by expires_at limit ${transactionsMax} for update skip locked
     )`.execute(tx)
-  const { numAffectedRows: givenUp = 0n } = await sql`
+  return Number(numAffectedRows)
+}
+
+/** Notes which transactions are active again, for their commit was given up; answers how many. */
+export async function updateGivenUp(tx: Tx): Promise<number> {
+  const { numAffectedRows = 0n } = await sql`
     update transactions set state = 'active', claim = null, claimed_until = null where id in (
       select id from transactions where state = 'committing' and claimed_until <= clock_timestamp()
       order by id limit ${transactionsMax} for update skip locked
     )`.execute(tx)
-  return Number(expired + givenUp)
+  return Number(numAffectedRows)
 }
 
 /** Some transactions that are over, or rolling back, of which something may be left. */

@@ -5,15 +5,24 @@ import {
   deleteStagedLines,
   deleteUnfinished,
   lockLeftovers,
-  updateOverdue,
+  updateExpired,
+  updateGivenUp,
   updateSwept,
 } from './sweep-queries.ts'
 
 const pauseMs = 1000
 
 /** Transactions whose time is over, and those whose commit was given up. */
-export function overdueTransactions(db: Db): Sweep {
-  return { what: 'overdue transactions', sweep: () => inTransaction(db, updateOverdue), pauseMs }
+export function overdueTransactions(db: Db, onExpired: (count: number) => void): Sweep {
+  return {
+    what: 'overdue transactions',
+    sweep: async () => {
+      const expired = await inTransaction(db, updateExpired)
+      onExpired(expired)
+      return expired + (await inTransaction(db, updateGivenUp))
+    },
+    pauseMs,
+  }
 }
 
 /** What was staged for transactions that are over. Those that were rolling back are then rolled back. */
