@@ -30,7 +30,7 @@ t.test('transactions and commits are counted by what became of them and why', as
   const app = { idempotency: { appId: 'app', version: 1 }, actions: [add('c')] }
   t.match(await server.commit(one, app), { status: 201 })
   t.match(await server.commit(one, app), { status: 200 })
-  t.match(await server.commit(one, { actions: [add('c')] }), { status: 422 })
+  t.match(await server.commit(one, { expectedVersion: 9, actions: [add('d')] }), { status: 409 })
   let expired = 0
   const sweep = overdueTransactions(server.db, (count) => {
     expired += count
@@ -46,7 +46,7 @@ t.test('transactions and commits are counted by what became of them and why', as
     'deltaworks_transactions_total{outcome="rolled-back",reason=""}': 1,
     'deltaworks_commits_total{outcome="committed",reason=""}': 1,
     'deltaworks_commits_total{outcome="duplicate",reason=""}': 1,
-    'deltaworks_commits_total{outcome="refused",reason="invalid-actions"}': 1,
+    'deltaworks_commits_total{outcome="refused",reason="version-conflict"}': 1,
   })
   t.equal(metrics.get('deltaworks_transaction_tables_sum'), 2)
   t.equal(metrics.get('deltaworks_transaction_actions_sum'), 2)
