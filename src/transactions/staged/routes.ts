@@ -251,6 +251,8 @@ export const stagedTransactionRoutes: FastifyPluginAsyncTypebox<
     async (request, reply) => {
       const { id } = request.params
       const outcome = await rollBack(context, id, askedForTransaction(request))
+      const { answer, replayed } = outcome
+      if (answer.status === 200 && !replayed) context.onTransactionEnd('rolled-back', 1)
       context.reservationWaiters.wake()
       return sendOutcome(reply, outcome)
     },
