@@ -15,6 +15,7 @@ import { checkAllTrips, checkOneTrip } from './round-trip-checks.ts'
 import { runSchemathesis } from './schemathesis.ts'
 import { differences, requestFor } from './table-read.ts'
 import { installTools, type Tools } from './tools.ts'
+import { checkTransactions } from './transactions.ts'
 
 // Lets programs of others judge the service: readers of Delta tables read what the demo has published, one that writes
 // does so where the service does, and tools for OpenAPI take the document at its word. With `round-trip` what the readers
@@ -135,6 +136,7 @@ async function checkAll(folder: string, tools: Tools): Promise<void> {
   await check('delta-rs as a second writer', () =>
     checkForeignWriter(join(folder, 'shared'), tools),
   )
+  await check('delta-rs: transactions', () => checkTransactions(join(folder, 'bank'), tools))
   await checkApi(tools)
 }
 

@@ -1,16 +1,5 @@
-import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import t, { type Test } from 'tap'
-import { startEmbeddedPostgres } from '../../src/database/embedded.ts'
-import {
-  killPostmaster,
-  makeDataDir,
-  makeUsedDataDir,
-  postmasterPid,
-  type ServerProcess,
-  startServerProcess,
-} from '../support/process.ts'
-import { startProxy } from '../support/proxy.ts'
+import t from 'tap'
+import { startBothServers } from './both-servers.ts'
 import { checkRun } from './check-run.ts'
 import { definition, startClients } from './clients.ts'
 import { readTableEnd } from './table-end.ts'
@@ -21,44 +10,6 @@ const commitsBetween = Number(process.env['COMMITS_BETWEEN'] ?? 60)
 const clientsCount = 64
 
 t.setTimeout(120_000 + faults * 30_000)
-
-/** A server on an embedded PostgreSQL, and one that shares it over connections that can be cut. */
-async function startBothServers(t: Test) {
-  const dataDir = await makeUsedDataDir(t)
-  const one = { DATA_DIR: dataDir }
-  const first = await startServerProcess(t, one)
-  const silent = { info() {}, warn() {}, error() {} }
-  const postgres = await startEmbeddedPostgres({ folder: join(dataDir, 'postgres'), log: silent })
-  const { connection } = postgres
-  await postgres.leave()
-  const proxy = await startProxy(t, { connection, url: '', drop: async () => {} })
-  const other = {
-    DATABASE_URL: proxy.url,
-    DATA_DIR: await makeDataDir(t),
-    MIRROR_ROOTS: join(dataDir, 'tables'),
-  }
-  const second = await startServerProcess(t, other)
-  const restart = async (server: ServerProcess, settings: Record<string, string>) => {
-    await server.kill()
-    // The same port, because the clients know no other.
-    return startServerProcess(t, { ...settings, PORT: new URL(server.address).port })
-  }
-  const running = { first, second }
-  const mishaps = [
-    async () => {
-      running.first = await restart(running.first, one)
-    },
-    () => proxy.loseCommit({ with: 'insert into commits' }),
-    async () => {
-      while (postmasterPid(dataDir) === undefined) await sleep(5)
-      await killPostmaster(dataDir, 'SIGKILL')
-    },
-    async () => {
-      running.second = await restart(running.second, other)
-    },
-  ]
-  return { running, mishaps }
-}
 
 t.test(
   `the rules explain all that 64 clients of two servers are told, in ${faults} faults`,
