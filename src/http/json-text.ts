@@ -2,18 +2,18 @@
 
 /** An object whose members are given as JSON text; those that are undefined are left out. */
 export function objectText(members: Record<string, string | undefined>): string {
-  const texts = Object.entries(members).flatMap(([name, json]) =>
-    json === undefined ? [] : `${JSON.stringify(name)}:${json}`,
-  )
-  return `{${texts.join(',')}}`
+  let text = ''
+  for (const [name, json] of Object.entries(members)) {
+    if (json !== undefined) text += `${text === '' ? '' : ','}${JSON.stringify(name)}:${json}`
+  }
+  return `{${text}}`
 }
 
 /** Plain values as JSON texts; a bigint as its digits. */
 export function memberTexts(members: Record<string, unknown>): Record<string, string | undefined> {
-  return Object.fromEntries(
-    Object.entries(members).map(([name, value]) => [
-      name,
-      typeof value === 'bigint' ? String(value) : JSON.stringify(value),
-    ]),
-  )
+  const texts: Record<string, string | undefined> = {}
+  for (const [name, value] of Object.entries(members)) {
+    texts[name] = typeof value === 'bigint' ? String(value) : JSON.stringify(value)
+  }
+  return texts
 }

@@ -28,15 +28,25 @@ export function transactionRow({
   ...terms
 }: CommittedTransaction): TransactionRow {
   const at = new Date(committedAt).toISOString()
-  const texts = tables.map(tableReceiptText)
   return {
     ...terms,
     state: 'committed',
     createdAt: begun?.createdAt ?? at,
     expiresAt: null,
     endedAt: at,
-    tables: `[${texts.join(',')}]`,
+    tables: receiptsText(tables),
   }
+}
+
+/** Wanted twice: for the answer and for the row. */
+const receiptTexts = new WeakMap<CommittedTransaction['tables'], string>()
+
+function receiptsText(tables: CommittedTransaction['tables']): string {
+  const known = receiptTexts.get(tables)
+  if (known !== undefined) return known
+  const text = `[${tables.map(tableReceiptText).join(',')}]`
+  receiptTexts.set(tables, text)
+  return text
 }
 
 function tableReceiptText(table: Commit | ChangedTable): string {
