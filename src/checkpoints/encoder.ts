@@ -21,7 +21,7 @@ export interface Encoder extends AsyncDisposable {
 }
 
 /** What the thread may take beside the buffers of what it encodes. */
-const memoryMax = { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 32 }
+const memoryMax = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 16 }
 
 /** `output` gets the bytes of the file in their order. */
 export function startEncoder(

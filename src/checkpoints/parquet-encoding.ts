@@ -30,8 +30,8 @@ export interface ParquetEncoding {
   counts: () => EncodedCounts
 }
 
-/** What is encoded in one go, and so held in memory: rows, and characters of their lines. */
-const groupMax = { rows: 20_000, length: 16 * 1024 * 1024 }
+/** What is encoded in one go, and so held in memory: rows, their values, and characters of their lines. */
+const groupMax = { rows: 20_000, values: 600_000, length: 16 * 1024 * 1024 }
 
 const fileActions: ReadonlySet<string> = new Set(['add', 'remove'])
 
@@ -48,6 +48,8 @@ export function openParquetEncoding({ settings, content }: EncodingOptions): Par
     compressors: { GZIP: (bytes) => gzipSync(bytes), ZSTD: (bytes) => zstdCompressSync(bytes) },
   })
   const footer = new ParquetFooter(described)
+  const leaves = described.schema.filter(({ type }) => type !== undefined).length
+  const rowsMax = Math.min(groupMax.rows, Math.ceil(groupMax.values / leaves))
   const counts = { numActions: 0, numAddFiles: 0 }
   let rows: CheckpointRow[] = []
   let length = 0
@@ -83,12 +85,12 @@ export function openParquetEncoding({ settings, content }: EncodingOptions): Par
       length += line.length
       counts.numActions += 1
       if (row.column === 'add') counts.numAddFiles += 1
-      if (rows.length >= groupMax.rows || length >= groupMax.length) endGroup()
+      if (rows.length >= rowsMax || length >= groupMax.length) endGroup()
     },
     take: () => (writer.index === 0 ? undefined : takeBytes()),
     finish() {
       endGroup()
-      writer.appendBytes(footer.bytes())
+      footer.appendTo(writer)
       return takeBytes()
     },
     counts: () => ({ ...counts }),

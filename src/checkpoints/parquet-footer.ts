@@ -39,20 +39,19 @@ export class ParquetFooter {
     this.#rows += group.num_rows
   }
 
-  /** The end of the file. */
-  bytes(): Uint8Array {
+  /** Writes the end of the file. */
+  appendTo(writer: ByteWriter): void {
     const empty = this.#encode([])
     const listAt = empty.length - this.#endLength - 1
-    const writer = new ByteWriter()
+    const begin = writer.offset
     writer.appendBytes(empty.subarray(0, listAt))
     const count = this.#groups.length
     writer.appendUint8((Math.min(count, 15) << 4) | structType)
     if (count >= 15) writer.appendVarInt(count)
-    for (const group of this.#groups) writer.appendBytes(group)
+    for (const group of this.#groups.splice(0)) writer.appendBytes(group)
     writer.appendBytes(empty.subarray(listAt + 1, -lengthBytes))
-    writer.appendUint32(writer.offset)
+    writer.appendUint32(writer.offset - begin)
     writer.appendBytes(new TextEncoder().encode('PAR1'))
-    return writer.getBytes()
   }
 
   /** The metadata of a file with these row groups and its length; what the bytes lie in is used again by the next call. */
