@@ -1,203 +1,31 @@
 import { isAbsolute, resolve } from 'node:path'
 import { Ajv } from 'ajv'
-import Type, { type Static } from 'typebox'
+import { type Settings, SettingsSchema } from './settings.ts'
 import { isS3Location, parseS3Location } from './storage/s3-location.ts'
 
-const integerUpTo = (maximum: number) => (fallback: number, description: string) =>
-  Type.Integer({ minimum: 1, maximum, default: fallback, description })
+type CamelCase<Name extends string> = Name extends `${infer Head}_${infer Tail}`
+  ? `${Lowercase<Head>}${Capitalize<CamelCase<Tail>>}`
+  : Lowercase<Name>
 
-const count = integerUpTo(Number.MAX_SAFE_INTEGER)
-/** Up to what the timers of Node and PostgreSQL take. */
-const wait = integerUpTo(2 ** 31 - 1)
-/** Up to a hundred years, which PostgreSQL's dates take. */
-const age = integerUpTo(100 * 365 * 86_400_000)
+/** What may be left out is there, and undefined. */
+type Value<Name extends keyof Settings> =
+  Pick<Settings, Name> extends Required<Pick<Settings, Name>>
+    ? Settings[Name]
+    : Settings[Name] | undefined
 
-/** Every setting, its default and its meaning; `.env.example` lists the same, and a test keeps it so. */
-export const ConfigSchema = Type.Object({
-  HOST: Type.String({ minLength: 1, default: '127.0.0.1', description: 'Address to listen on.' }),
-  PORT: Type.Integer({
-    minimum: 0,
-    maximum: 65_535,
-    default: 8080,
-    description: 'Port to listen on; 0 takes a free one.',
-  }),
-  DATABASE_URL: Type.Optional(
-    Type.String({
-      pattern: '^postgres(ql)?://',
-      mustBe:
-        'a URL like postgres://user:password@host:5432/database, with / ? # @ % in the password percent-encoded',
-      description: 'PostgreSQL to use. Without it an embedded PostgreSQL runs in DATA_DIR.',
-    }),
-  ),
-  DATABASE_POOL_MAX: count(10, 'Connections to PostgreSQL at most.'),
-  DATABASE_WAIT_MS_MAX: wait(5_000, 'Wait for a connection or a row lock at most.'),
-  DATABASE_STATEMENT_MS_MAX: wait(60_000, 'Time that one SQL statement may take at most.'),
-  DATABASE_COPY_POOL_MAX: count(
-    4,
-    'Connections for large transfers (COPY) at most, in each direction.',
-  ),
-  DATABASE_COPY_MS_MAX: wait(600_000, 'Time that one large transfer may take at most.'),
-  DATA_DIR: Type.String({
-    minLength: 1,
-    default: './data',
-    description: 'Folder of the embedded PostgreSQL and of tables that name no location.',
-  }),
-  MIRROR_ROOTS: Type.Optional(
-    Type.String({
-      minLength: 1,
-      description:
-        'What tables may lie in, separated by ":": absolute folders, s3://bucket/prefix. Default: DATA_DIR/tables.',
-    }),
-  ),
-  S3_ENDPOINT: Type.Optional(
-    Type.String({
-      pattern: '^https?://[^/?#@]+/?$',
-      mustBe: 'a URL like https://s3.example.com:9000, without credentials, path or query',
-      description: "URL of an S3 endpoint other than Amazon's.",
-    }),
-  ),
-  S3_REGION: Type.Optional(
-    Type.String({
-      pattern: '^[\\w-]+$',
-      mustBe: 'the name of a region, such as us-east-1',
-      description: 'Region of the buckets. Default: AWS_REGION, or that of the AWS profile.',
-    }),
-  ),
-  S3_FORCE_PATH_STYLE: Type.Optional(
-    Type.Enum(['true', 'false'], {
-      type: 'string',
-      description:
-        'Whether buckets stand in the path of a URL, not in its host. Default: true with S3_ENDPOINT.',
-    }),
-  ),
-  S3_SOCKETS_MAX: count(50, 'Connections to S3 at most.'),
-  S3_REQUEST_MS_MAX: wait(15_000, 'Time that one attempt of a request to S3 may take at most.'),
-  S3_ATTEMPTS_MAX: integerUpTo(10)(3, 'Attempts of a request to S3 at most.'),
-  MIRROR_POLL_MS: wait(1_000, 'Time between two looks for commits that wait to be published.'),
-  MIRROR_LAG_MS_MAX: wait(60_000, 'Lag of the mirror beyond which the server is not ready.'),
-  LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
-    type: 'string',
-    default: 'info',
-    description: 'Least level that is logged.',
-  }),
-  OTEL_EXPORTER_OTLP_ENDPOINT: Type.Optional(
-    Type.String({
-      pattern: '^https?://[^/?#@]+(/[^?#]*)?$',
-      mustBe: 'a URL like http://collector.example.com:4318, without credentials or query',
-      description: 'OpenTelemetry collector that takes spans over HTTP. Without it none are made.',
-    }),
-  ),
-  OTEL_TRACES_SAMPLER_ARG: Type.Number({
-    minimum: 0,
-    maximum: 1,
-    default: 1,
-    description: 'Share of the traces that begin here to be told, from 0 to 1.',
-  }),
-  BODY_BYTES_MAX: count(64 * 1024 * 1024, 'Size of a request body at most.'),
-  LINES_BYTES_MAX: count(4 * 1024 ** 3, 'Size of a request body of lines (NDJSON) at most.'),
-  ACTIONS_MAX: count(5_000_000, 'Actions in one commit at most.'),
-  HELD_ACTIONS_MAX: count(
-    5_000,
-    'Actions of one commit that are held in memory; the files of a larger one are staged.',
-  ),
-  TRANSACTION_TABLES_MAX: count(100, 'Tables in one transaction at most.'),
-  TRANSACTION_ACTIONS_MAX: count(5_000_000, 'Actions in one transaction at most.'),
-  TRANSACTION_AGE_MS_MAX: age(86_400_000, 'Age beyond which a transaction is not committed.'),
-  TRANSACTION_EXPIRES_MS_MAX: age(
-    604_800_000,
-    'Time for which a transaction may stay active at most, and does if it says nothing else.',
-  ),
-  TRANSACTIONS_ACTIVE_MAX: count(
-    10_000,
-    'Transactions that are under way at most, over all servers; more get 429.',
-  ),
-  TRANSACTION_CLAIM_MS: wait(
-    15_000,
-    'Time without a sign of life after which the commit of a staged transaction is given up, and who waits for a reservation is forgotten.',
-  ),
-  RESERVATION_WAIT_MS_MAX: wait(
-    60_000,
-    'Time for which a request may wait for reservations at most.',
-  ),
-  RESERVATION_WAITERS_MAX: count(
-    1_000,
-    'Requests that wait for reservations at most; more get 429.',
-  ),
-  RESERVATION_POLL_MS: wait(
-    200,
-    'Time between two looks for reservations that ended at other servers.',
-  ),
-  BATCH_ACTIONS_MAX: count(20_000, 'Actions in one batch of commits at which it is closed.'),
-  BATCHES_MAX: count(4, 'Batches of commits in flight at most.'),
-  QUEUE_COMMITS_MAX: count(
-    10_000,
-    'Commits waiting for their batch at most, half of them for one table; more get 429.',
-  ),
-  IDEMPOTENCY_RETENTION_MS: age(86_400_000, 'Time for which an Idempotency-Key is kept.'),
-  EXPORT_STALL_MS_MAX: wait(
-    30_000,
-    'Time for which the client of a large export may take nothing before it is cut off.',
-  ),
-  SCAN_CACHE_BYTES_MAX: count(
-    128 * 1024 * 1024,
-    'Memory for what scans keep of files at most; larger tables are read for each scan.',
-  ),
-  WATCHERS_MAX: count(10_000, 'Streams of events that are open at most; more get 429.'),
-  WATCH_POLL_MS: wait(500, 'Time between two looks for commits of other servers to be watched.'),
-  WATCH_BLOCKED_MS_MAX: wait(60_000, 'Time for which a stream may wait for its reader at most.'),
-  REQUEST_MS_MAX: wait(120_000, 'Time in which a request must have arrived whole.'),
-  SHUTDOWN_MS_MAX: wait(30_000, 'Time that requests under way get to finish at a stop.'),
-})
+type NamedSettings = { [Name in keyof Required<Settings> as CamelCase<Name>]: Value<Name> }
 
-export interface Config {
-  readonly host: string
-  readonly port: number
-  readonly databaseUrl: string | undefined
-  readonly databasePoolMax: number
-  readonly databaseWaitMsMax: number
-  readonly databaseStatementMsMax: number
-  readonly databaseCopyPoolMax: number
-  readonly databaseCopyMsMax: number
-  readonly dataDir: string
-  readonly mirrorRoots: readonly string[]
-  readonly s3Endpoint: string | undefined
-  readonly s3Region: string | undefined
-  readonly s3ForcePathStyle: boolean
-  readonly s3SocketsMax: number
-  readonly s3RequestMsMax: number
-  readonly s3AttemptsMax: number
-  readonly mirrorPollMs: number
-  readonly mirrorLagMsMax: number
-  readonly logLevel: string
-  readonly otelExporterOtlpEndpoint: string | undefined
-  readonly otelTracesSamplerArg: number
-  readonly bodyBytesMax: number
-  readonly linesBytesMax: number
-  readonly actionsMax: number
-  readonly heldActionsMax: number
-  readonly transactionTablesMax: number
-  readonly transactionActionsMax: number
-  readonly transactionAgeMsMax: number
-  readonly transactionExpiresMsMax: number
-  readonly transactionsActiveMax: number
-  readonly transactionClaimMs: number
-  readonly reservationWaitMsMax: number
-  readonly reservationWaitersMax: number
-  readonly reservationPollMs: number
-  readonly batchActionsMax: number
-  readonly batchesMax: number
-  readonly queueCommitsMax: number
-  readonly idempotencyRetentionMs: number
-  readonly exportStallMsMax: number
-  readonly scanCacheBytesMax: number
-  readonly watchersMax: number
-  readonly watchPollMs: number
-  readonly watchBlockedMsMax: number
-  readonly requestMsMax: number
-  readonly shutdownMsMax: number
+/** The settings as they are worked with, `DATABASE_URL` as `databaseUrl`; lists, and what depends on others, are resolved. */
+export type Config = Readonly<
+  Omit<NamedSettings, 'mirrorRoots' | 's3ForcePathStyle'> & {
+    mirrorRoots: readonly string[]
+    s3ForcePathStyle: boolean
+  }
+>
+
+const { properties } = SettingsSchema as unknown as {
+  properties: Record<string, { type?: string }>
 }
-
-const { properties } = ConfigSchema as unknown as { properties: Record<string, { type?: string }> }
 
 /** A colon, but that of `s3://`. */
 const rootSeparator = /(?<!(?:^|:)s3a?):|:(?!\/\/)/i
@@ -223,60 +51,21 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const mirrorRoots = values.MIRROR_ROOTS?.split(rootSeparator) ?? [resolve(dataDir, 'tables')]
   faults.push(...mirrorRoots.flatMap(faultOfRoot))
   if (faults.length > 0) throw new ConfigError(faults)
-  return Object.freeze({
-    host: values.HOST,
-    port: values.PORT,
-    databaseUrl: values.DATABASE_URL,
-    databasePoolMax: values.DATABASE_POOL_MAX,
-    databaseWaitMsMax: values.DATABASE_WAIT_MS_MAX,
-    databaseStatementMsMax: values.DATABASE_STATEMENT_MS_MAX,
-    databaseCopyPoolMax: values.DATABASE_COPY_POOL_MAX,
-    databaseCopyMsMax: values.DATABASE_COPY_MS_MAX,
-    dataDir,
-    mirrorRoots,
-    s3Endpoint: values.S3_ENDPOINT,
-    s3Region: values.S3_REGION,
-    s3ForcePathStyle:
-      (values.S3_FORCE_PATH_STYLE ?? String(values.S3_ENDPOINT !== undefined)) === 'true',
-    s3SocketsMax: values.S3_SOCKETS_MAX,
-    s3RequestMsMax: values.S3_REQUEST_MS_MAX,
-    s3AttemptsMax: values.S3_ATTEMPTS_MAX,
-    mirrorPollMs: values.MIRROR_POLL_MS,
-    mirrorLagMsMax: values.MIRROR_LAG_MS_MAX,
-    logLevel: values.LOG_LEVEL,
-    otelExporterOtlpEndpoint: values.OTEL_EXPORTER_OTLP_ENDPOINT,
-    otelTracesSamplerArg: values.OTEL_TRACES_SAMPLER_ARG,
-    bodyBytesMax: values.BODY_BYTES_MAX,
-    linesBytesMax: values.LINES_BYTES_MAX,
-    actionsMax: values.ACTIONS_MAX,
-    heldActionsMax: values.HELD_ACTIONS_MAX,
-    transactionTablesMax: values.TRANSACTION_TABLES_MAX,
-    transactionActionsMax: values.TRANSACTION_ACTIONS_MAX,
-    transactionAgeMsMax: values.TRANSACTION_AGE_MS_MAX,
-    transactionExpiresMsMax: values.TRANSACTION_EXPIRES_MS_MAX,
-    transactionsActiveMax: values.TRANSACTIONS_ACTIVE_MAX,
-    transactionClaimMs: values.TRANSACTION_CLAIM_MS,
-    reservationWaitMsMax: values.RESERVATION_WAIT_MS_MAX,
-    reservationWaitersMax: values.RESERVATION_WAITERS_MAX,
-    reservationPollMs: values.RESERVATION_POLL_MS,
-    batchActionsMax: values.BATCH_ACTIONS_MAX,
-    batchesMax: values.BATCHES_MAX,
-    queueCommitsMax: values.QUEUE_COMMITS_MAX,
-    idempotencyRetentionMs: values.IDEMPOTENCY_RETENTION_MS,
-    exportStallMsMax: values.EXPORT_STALL_MS_MAX,
-    scanCacheBytesMax: values.SCAN_CACHE_BYTES_MAX,
-    watchersMax: values.WATCHERS_MAX,
-    watchPollMs: values.WATCH_POLL_MS,
-    watchBlockedMsMax: values.WATCH_BLOCKED_MS_MAX,
-    requestMsMax: values.REQUEST_MS_MAX,
-    shutdownMsMax: values.SHUTDOWN_MS_MAX,
-  })
+  const isPathStyle = values.S3_FORCE_PATH_STYLE ?? String(values.S3_ENDPOINT !== undefined)
+  const named = Object.keys(properties).map((name) => [
+    camelCase(name),
+    values[name as keyof Settings],
+  ])
+  const resolved = { dataDir, mirrorRoots, s3ForcePathStyle: isPathStyle === 'true' }
+  return Object.freeze({ ...Object.fromEntries(named), ...resolved })
+}
+
+function camelCase(name: string): string {
+  return name.toLowerCase().replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase())
 }
 
 /** The settings that are given, numbers as such; what is empty is not given. */
-function readValues(
-  env: Readonly<Record<string, string | undefined>>,
-): Static<typeof ConfigSchema> {
+function readValues(env: Readonly<Record<string, string | undefined>>): Settings {
   const given = Object.entries(properties).flatMap(([name, schema]) => {
     const text = env[name]
     if (text === undefined || text === '') return []
@@ -286,9 +75,9 @@ function readValues(
 }
 
 /** Adds the defaults to what was given, and answers what is wrong with it. */
-function faultsOf(values: Static<typeof ConfigSchema>): string[] {
+function faultsOf(values: Settings): string[] {
   const validate = new Ajv({ allErrors: true, useDefaults: true, strict: false }).compile(
-    ConfigSchema,
+    SettingsSchema,
   )
   validate(values)
   const wrong = new Set(validate.errors?.map(({ instancePath }) => instancePath.slice(1)))

@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import t from 'tap'
-import { ConfigError, ConfigSchema, loadConfig } from '../src/config.ts'
+import { ConfigError, loadConfig } from '../src/config.ts'
+import { SettingsSchema } from '../src/settings.ts'
 
 /** What the program knows of a setting. */
 interface Setting {
@@ -10,7 +11,7 @@ interface Setting {
   default?: string | number
 }
 
-const settings = Object.entries(ConfigSchema.properties) as unknown as [string, Setting][]
+const settings = Object.entries(SettingsSchema.properties) as unknown as [string, Setting][]
 
 t.test('without settings the defaults hold', async (t) => {
   t.match(loadConfig({}), {

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import packageJson from '../../package.json' with { type: 'json' }
-import { ConfigSchema } from '../../src/config.ts'
+import { SettingsSchema } from '../../src/settings.ts'
 
 /** A server in a process of its own, on an embedded PostgreSQL and a free port. */
 export interface ServerProcess {
@@ -42,7 +42,7 @@ function nodeOptions(): string[] {
 
 /** No setting of the caller's own, least of all its database, may reach the server. */
 function unset(): Record<string, string> {
-  return Object.fromEntries(Object.keys(ConfigSchema.properties).map((name) => [name, '']))
+  return Object.fromEntries(Object.keys(SettingsSchema.properties).map((name) => [name, '']))
 }
 
 async function listeningAddress(child: ChildProcess): Promise<string> {

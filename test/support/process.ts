@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
-import { ConfigSchema } from '../../src/config.ts'
 import { isAlive, isPostmaster } from '../../src/database/embedded-processes.ts'
+import { SettingsSchema } from '../../src/settings.ts'
 import { gone } from '../database/embedded-scratch.ts'
 import { type Api, createApi } from './api.ts'
 import { layPreparedCluster } from './postgres.ts'
@@ -167,7 +167,7 @@ export function spawnProgram(
 
 /** The environment of the tests, without what would be a setting. */
 function environment(): NodeJS.ProcessEnv {
-  const isSetting = (name: string) => name in ConfigSchema.properties
+  const isSetting = (name: string) => name in SettingsSchema.properties
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !isSetting(name)))
 }
 
