@@ -54,7 +54,7 @@ export interface JudgedOutcome extends Outcome {
 
 /**
  * Judges units in arrival order, each on the tables as the ones before it left them, and answers an outcome
- * for each and all the rows to write. A refused unit leaves no trace and fails no other. Pure.
+ * for each and all the rows to write. A refused unit leaves no trace but its attempts, and fails no other. Pure.
  */
 export function judgeBatch(
   units: readonly Unit[],

@@ -108,6 +108,6 @@ t.test(`the pipeline comes to the same tables through ${kills} kills`, async (t)
     const committed = await server.get(`/runs/${name}/attempts?outcome=committed&limit=1000`)
     t.equal(committed.body.items.length, 3 * batches)
   }
-  const rows = Object.values(expected).flatMap(({ files }) => files).length
-  t.comment(`${rounds} runs with ${rows} live files each; ${JSON.stringify(seen)}`)
+  const numFiles = Object.values(expected).flatMap(({ files }) => files).length
+  t.comment(`${rounds} runs with ${numFiles} live files each; ${JSON.stringify(seen)}`)
 })
