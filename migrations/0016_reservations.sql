@@ -28,6 +28,6 @@ comment on column reservation_waits.begun_at is 'When the transaction was begun:
 comment on column reservation_waits.alive_until is 'Until when the server of the request is taken to live; it renews the time.';
 comment on column reservation_waits.cycle is 'Of a request that was chosen to end a deadlock: its cycle. It waits no more.';
 
-create index reservation_waits_table_idx on reservation_waits (table_id);
+create index reservation_waits_line_idx on reservation_waits (table_id, begun_at, transaction_id);
 create index reservation_waits_transaction_idx on reservation_waits (transaction_id);
 create index reservation_waits_alive_idx on reservation_waits (alive_until);

@@ -147,7 +147,7 @@ create table reservation_waits (
   constraint reservation_waits_pkey PRIMARY KEY (request_id, table_id)
 );
 CREATE INDEX reservation_waits_alive_idx ON public.reservation_waits USING btree (alive_until);
-CREATE INDEX reservation_waits_table_idx ON public.reservation_waits USING btree (table_id);
+CREATE INDEX reservation_waits_line_idx ON public.reservation_waits USING btree (table_id, begun_at, transaction_id);
 CREATE INDEX reservation_waits_transaction_idx ON public.reservation_waits USING btree (transaction_id);
 comment on column reservation_waits.begun_at is 'When the transaction was begun: who began first goes first.';
 comment on column reservation_waits.alive_until is 'Until when the server of the request is taken to live; it renews the time.';

@@ -8,12 +8,13 @@ import { lockActive } from '../staged/use-transaction.ts'
 import {
   deleteReservations,
   findVerdict,
+  hasOlder,
   insertReservations,
   insertWait,
-  isContended,
-  listBlockers,
   listCycleEdges,
+  listHolders,
   listMembers,
+  listOlder,
   listReserved,
   lockGraph,
   type ReservedTable,
@@ -68,7 +69,8 @@ export async function tryToReserve(tx: Tx, asking: Asking): Promise<Tried> {
     return { kind: 'refused', problem, deadlocks: [] }
   }
   await refuseTooMany(tx, asking)
-  if (!(await isContended(tx, asking))) return reserve(tx, transaction, asking)
+  const isFree = (await listHolders(tx, asking)).length === 0 && !(await hasOlder(tx, asking))
+  if (isFree) return reserve(tx, transaction, asking)
   await insertWait(tx, asking, asking.aliveMs)
   const blockers = await listBlockers(tx, asking)
   if (blockers.length === 0) return reserve(tx, transaction, asking)
@@ -80,6 +82,12 @@ export async function tryToReserve(tx: Tx, asking: Asking): Promise<Tried> {
   if (left.length > 0) return { kind: 'blocked', blockers: left, deadlocks }
   const tried = await reserve(tx, transaction, asking)
   return { ...tried, deadlocks: [...deadlocks, ...tried.deadlocks] }
+}
+
+/** Who has the tables; if nobody has, who goes first. */
+async function listBlockers(tx: Tx, asking: Asking): Promise<Blocker[]> {
+  const holders = await listHolders(tx, asking)
+  return holders.length > 0 ? holders : listOlder(tx, asking)
 }
 
 async function lockTables(tx: Tx, tableIds: readonly string[]): Promise<void> {

@@ -22,17 +22,6 @@ const edges = sql`(
       where ${waits(sql`w`)} and ${holds(sql`r.transaction_id`)}
     )`
 
-/** The edges, and those from waiters to older ones that wait for the same table, which should go first. */
-const allEdges = sql`(
-      select waiter, holder from ${edges} as held
-      union all
-      select w.transaction_id, o.transaction_id
-      from reservation_waits w
-      join reservation_waits o on o.table_id = w.table_id
-        and (o.begun_at, o.transaction_id) < (w.begun_at, w.transaction_id)
-      where ${waits(sql`w`)} and ${waits(sql`o`)}
-    )`
-
 const graphLock = 4_919_871_003
 
 /** Lets one request at a time see and change the wait-for graph, so that no two can close a cycle unseen. */
@@ -141,54 +130,67 @@ export async function updateVictim(tx: Tx, transactionId: string, cycle: string)
     where transaction_id = ${transactionId}::uuid`.execute(tx)
 }
 
-/** Whether another transaction has one of these tables, or waits for one. */
-export async function isContended(
-  tx: Tx,
-  { transactionId, tableIds }: Omit<Wait, 'requestId'>,
-): Promise<boolean> {
-  const { rows } = await sql<{ found: boolean }>`
-    select exists (
-      select from reservations r
-      where r.table_id = any(${tableIds}::uuid[]) and r.transaction_id <> ${transactionId}::uuid
-        and ${holds(sql`r.transaction_id`)}
-    ) or exists (
-      select from reservation_waits w
-      where w.table_id = any(${tableIds}::uuid[]) and w.transaction_id <> ${transactionId}::uuid
-        and ${waits(sql`w`)}
-    ) as found`.execute(tx)
-  return rows[0]?.found === true
-}
-
-/**
- * What stands in the way of a request that is noted: who has its tables, and who was begun earlier and waits for one of
- * them, unless that one, by whatever way, waits for the request itself.
- */
-export async function listBlockers(
+/** The other transactions that have tables of a request. */
+export async function listHolders(
   tx: Tx,
   { transactionId, tableIds }: Omit<Wait, 'requestId'>,
 ): Promise<Blocker[]> {
   const { rows } = await sql<Blocker>`
+    select r.table_id as "tableId", t.id as "transactionId", t.label, t.expires_at as "expiresAt",
+      false as "isWaiting"
+    from reservations r join transactions t on t.id = r.transaction_id
+    where r.table_id = any(${tableIds}::uuid[]) and r.transaction_id <> ${transactionId}::uuid
+      and ${holds(sql`r.transaction_id`)}
+    order by r.table_id`.execute(tx)
+  return rows
+}
+
+/** Requests of older transactions that wait for one of these tables, as `o`. */
+const older = ({ transactionId, tableIds }: Omit<Wait, 'requestId'>) => sql`
+    reservation_waits o join transactions own on own.id = ${transactionId}::uuid
+      and (o.begun_at, o.transaction_id) < (own.created_at, own.id)
+    where o.table_id = any(${tableIds}::uuid[]) and ${waits(sql`o`)}`
+
+/** Whether an older transaction waits for one of these tables. */
+export async function hasOlder(tx: Tx, asked: Omit<Wait, 'requestId'>): Promise<boolean> {
+  const { rows } = await sql<{ found: boolean }>`
+    select exists (select from ${older(asked)}) as found`.execute(tx)
+  return rows[0]?.found === true
+}
+
+/**
+ * The older transactions that wait for tables of a request which is noted, and so go first: all but those that, by
+ * whatever way, wait for the request itself. Who waits behind it is found along the tables that others have, and along
+ * the line for each table, from each to the next younger.
+ */
+export async function listOlder(tx: Tx, asked: Omit<Wait, 'requestId'>): Promise<Blocker[]> {
+  const { rows } = await sql<Blocker>`
     with recursive behind (id) as (
-      select ${transactionId}::uuid
+      select ${asked.transactionId}::uuid
       union
-      select e.waiter from behind b join ${allEdges} as e on e.holder = b.id
-    ),
-    blockers as (
-      select r.table_id, r.transaction_id, false as is_waiting
-      from reservations r
-      where r.table_id = any(${tableIds}::uuid[]) and r.transaction_id <> ${transactionId}::uuid
-        and ${holds(sql`r.transaction_id`)}
-      union
-      select o.table_id, o.transaction_id, true
-      from reservation_waits o join transactions own on own.id = ${transactionId}::uuid
-      where o.table_id = any(${tableIds}::uuid[])
-        and (o.begun_at, o.transaction_id) < (own.created_at, own.id) and ${waits(sql`o`)}
-        and o.transaction_id not in (select id from behind)
+      select e.waiter from behind b cross join lateral (
+        select w.transaction_id as waiter
+        from reservations r join reservation_waits w on w.table_id = r.table_id
+        where r.transaction_id = b.id and w.transaction_id <> b.id and ${waits(sql`w`)}
+        union all
+        select next.transaction_id
+        from reservation_waits own cross join lateral (
+          select w.transaction_id from reservation_waits w
+          where w.table_id = own.table_id and ${waits(sql`w`)}
+            and (w.begun_at, w.transaction_id) > (own.begun_at, own.transaction_id)
+          order by w.begun_at, w.transaction_id
+          limit 1
+        ) as next
+        where own.transaction_id = b.id and ${waits(sql`own`)}
+      ) as e
     )
-    select b.table_id as "tableId", t.id as "transactionId", t.label, t.expires_at as "expiresAt",
-      b.is_waiting as "isWaiting"
-    from blockers b join transactions t on t.id = b.transaction_id
-    order by b.is_waiting, b.table_id, t.created_at`.execute(tx)
+    select distinct o.table_id as "tableId", t.id as "transactionId", t.label,
+      t.expires_at as "expiresAt", true as "isWaiting"
+    from transactions t join (
+      select o.table_id, o.transaction_id from ${older(asked)}
+    ) as o on o.transaction_id = t.id
+    where o.transaction_id not in (select id from behind)
+    order by o.table_id, t.id`.execute(tx)
   return rows
 }
 
