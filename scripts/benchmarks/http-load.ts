@@ -26,29 +26,53 @@ export interface LoadResult {
   p99Ms: number
 }
 
-/**
- * Runs a load and measures it. The client is as thin as can be, for it shares the machine with what it measures.
- */
-export async function runLoad(load: Load): Promise<LoadResult> {
-  const { hostname, port } = new URL(load.address)
+/** Runs a load and measures it. */
+export function runLoad(load: Load): Promise<LoadResult> {
   const begin = performance.now()
-  const deadline = begin + load.milliseconds
+  return runClients({
+    ...load,
+    async once(wire, connection, count) {
+      if (load.perSecond !== undefined) {
+        const turn = (count * load.connections + connection) / load.perSecond
+        await sleep(Math.max(0, begin + turn * 1000 - performance.now()))
+      }
+      const request = load.request(connection, count)
+      if (request === undefined) return undefined
+      const sent = performance.now()
+      const answer = await wire.post(request.path, request.body)
+      const took = performance.now() - sent
+      if (load.answered !== undefined) load.answered(connection, answer)
+      else if (answer.status !== 201) throw new Error(answer.body)
+      return took
+    },
+  })
+}
+
+/** Clients with a kept connection each, which do one thing after the other. */
+export interface Clients {
+  address: string
+  connections: number
+  /** Ends after this time, or when `once` answers nothing. */
+  milliseconds: number
+  /** Does the next thing of a connection, and answers how many milliseconds that took. */
+  once: (wire: Wire, connection: number, count: number) => Promise<number | undefined>
+}
+
+/**
+ * Runs clients and measures them. They are as thin as can be, for they share the machine with what they measure.
+ */
+export async function runClients(clients: Clients): Promise<LoadResult> {
+  const { hostname, port } = new URL(clients.address)
+  const begin = performance.now()
+  const deadline = begin + clients.milliseconds
   const latencies: number[][] = await Promise.all(
-    Array.from({ length: load.connections }, async (_, connection) => {
+    Array.from({ length: clients.connections }, async (_, connection) => {
       const wire = await openWire(hostname, Number(port))
       const own: number[] = []
       for (let count = 0; performance.now() < deadline; count += 1) {
-        if (load.perSecond !== undefined) {
-          const turn = (count * load.connections + connection) / load.perSecond
-          await sleep(Math.max(0, begin + turn * 1000 - performance.now()))
-        }
-        const request = load.request(connection, count)
-        if (request === undefined) break
-        const sent = performance.now()
-        const answer = await wire.post(request.path, request.body)
-        own.push(performance.now() - sent)
-        if (load.answered !== undefined) load.answered(connection, answer)
-        else if (answer.status !== 201) throw new Error(answer.body)
+        const took = await clients.once(wire, connection, count)
+        if (took === undefined) break
+        own.push(took)
       }
       wire.close()
       return own
@@ -61,7 +85,8 @@ export async function runLoad(load: Load): Promise<LoadResult> {
   return { perSecond: sorted.length / seconds, p50Ms: at(0.5) ?? 0, p99Ms: at(0.99) ?? 0 }
 }
 
-interface Wire {
+/** A kept connection, for one request at a time. */
+export interface Wire {
   post: (path: string, body: string) => Promise<WireAnswer>
   close: () => void
 }

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { installNessie, type Nessie } from '../interop/tools.ts'
 import {
   addOf,
   bareTransaction,
@@ -9,6 +11,7 @@ import type { Benchmark, Ground } from './benchmark.ts'
 import { makeTables } from './commits.ts'
 import { runLoad } from './http-load.ts'
 import { peakMb } from './memory.ts'
+import { measureNessie } from './nessie.ts'
 import { runPgbench } from './pgbench.ts'
 
 const milliseconds = 5000
@@ -17,24 +20,48 @@ const groups = 100
 const million = 1_000_000
 const linesInChunk = 50_000
 
+interface Prepared {
+  ids: string[]
+  /** Where it can be had. */
+  nessie: Nessie | undefined
+}
+
 /**
- * Transactions of one file for each of ten tables over HTTP, beside the same statements bare: all on the same ten, and each
- * on ten of a thousand. Then a million actions for ten tables, staged and committed.
+ * Transactions of one file for each of ten tables over HTTP, beside the same statements bare and commits of as many tables
+ * by Nessie: all on the same ten, and each on ten of a thousand. Then a million actions for ten tables, staged and committed.
  */
-export const transactions: Benchmark<string[]> = {
+export const transactions: Benchmark<Prepared> = {
   bar: 'at least 0.8 × pgbench with 16 clients; p99 under 50 ms; 1,000,000 staged actions in bounded memory',
   async prepare(ground) {
     await createBareTables(ground.database, groups * tablesTogether)
     await createBareTransactions(ground.database)
-    return makeTables(ground, groups * tablesTogether)
+    const nessie = await installNessie()
+    if (typeof nessie === 'string') console.error(`Goes on without Nessie. ${nessie}`)
+    return {
+      ids: await makeTables(ground, groups * tablesTogether),
+      nessie: typeof nessie === 'string' ? undefined : nessie,
+    }
   },
-  async round(ground, ids, number) {
-    const results: Record<string, number> = {}
+  async round(ground, { ids, nessie }, number) {
+    await untilPublished(ground)
+    const results: Record<string, number> =
+      nessie === undefined
+        ? {}
+        : await measureNessie(ground.database, { nessie, connections, milliseconds, groups })
     await compare(ground, results, { title: 'the same ten', ids, groups: 1, number })
     await compare(ground, results, { title: 'ten of 1,000', ids, groups, number })
     await stageMillion(ground, results, number)
     return results
   },
+}
+
+/** What a round before has left to publish would take time from what this one measures. */
+async function untilPublished({ address }: Ground): Promise<void> {
+  for (;;) {
+    const metrics = await (await fetch(`${address}/metrics`)).text()
+    if (/^deltaworks_mirror_pending_versions 0$/m.test(metrics)) return
+    await sleep(200)
+  }
 }
 
 interface Comparison {

@@ -1,6 +1,9 @@
 import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
@@ -43,21 +46,72 @@ export interface Spark {
 
 /** For the Spark of `tools/spark-requirements.txt`. */
 const sparkPackages = 'io.delta:delta-spark_4.2_2.13:4.4.0'
-const javaMin = 17
 
 /** Installs Spark, unless it is there. Answers in words why it cannot be used, where there is no Java to run it. */
 export async function installSpark(): Promise<Spark | string> {
-  const version = await run('java', ['-version']).then(
-    ({ stderr }) => Number(/version "(\d+)/.exec(stderr)?.[1]),
-    () => undefined,
-  )
-  if (version === undefined) return `Spark needs Java ${javaMin}, and there is no java here`
-  if (!(version >= javaMin)) return `Spark needs Java ${javaMin}, and the java here is ${version}`
+  const lack = await lackOfJava('java', { program: 'Spark', min: 17 })
+  if (lack !== undefined) return lack
   const target = join(folder, 'spark')
   await mkdir(folder, { recursive: true })
   await installPython(target, 'spark-requirements.txt')
   const python = join(target, 'bin', 'python')
   return { python, packages: sparkPackages, folder: join(folder, 'spark-packages') }
+}
+
+async function lackOfJava(
+  java: string,
+  { program, min }: { program: string; min: number },
+): Promise<string | undefined> {
+  const version = await run(java, ['-version']).then(
+    ({ stderr }) => Number(/version "(\d+)/.exec(stderr)?.[1]),
+    () => undefined,
+  )
+  if (version === undefined) return `${program} needs Java ${min}, and there is no java here`
+  if (version >= min) return undefined
+  return `${program} needs Java ${min}, and the java here is ${version}`
+}
+
+/** A server in one jar, and the Java that runs it. */
+export interface Nessie {
+  java: string
+  jar: string
+}
+
+const mavenGet = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:get'
+
+/**
+ * Installs the Nessie server that `tools/nessie.txt` names, with its SHA-256, from Maven Central, unless it is there.
+ * The Java in `JAVA_HOME` goes before that on the path. Answers in words why Nessie cannot be used, where there is no Java
+ * to run it or no Maven that gets it.
+ */
+export async function installNessie(): Promise<Nessie | string> {
+  const { JAVA_HOME: home } = process.env
+  const java = home ? join(home, 'bin', 'java') : 'java'
+  const lack = await lackOfJava(java, { program: 'Nessie', min: 21 })
+  if (lack !== undefined) return lack
+  const target = join(folder, 'nessie')
+  const [artifact = '', sha256] = (await readFile(wanted('nessie.txt'), 'utf8')).split('\n')
+  const [group = '', name = '', version = '', , classifier] = artifact.split(':')
+  const file = `${name}-${version}-${classifier}.jar`
+  const jar = join(target, ...group.split('.'), name, version, file)
+  await mkdir(folder, { recursive: true })
+  try {
+    await installOnce(target, 'nessie.txt', async () => {
+      const options = [
+        `-Dartifact=${artifact}`,
+        '-Dtransitive=false',
+        `-Dmaven.repo.local=${target}`,
+      ]
+      await run('mvn', ['--batch-mode', '--quiet', mavenGet, ...options])
+      const hash = createHash('sha256')
+      await pipeline(createReadStream(jar), hash)
+      if (hash.digest('hex') !== sha256) throw new Error(`${file} has another SHA-256`)
+    })
+  } catch (error) {
+    const [reason] = String(error).split('\n')
+    return `Nessie cannot be had from Maven Central: ${reason}`
+  }
+  return { java, jar }
 }
 
 /** Makes a virtual environment with what a list asks for. */
