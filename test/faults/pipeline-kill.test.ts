@@ -11,7 +11,7 @@ import {
 } from '../support/process.ts'
 
 /** How often something is killed; the full test takes 200. */
-const kills = Number(process.env['KILLS'] ?? 3)
+const kills = Number(process.env['PIPELINE_KILLS'] ?? 3)
 const batches = 20
 /** Of the time that the pipeline takes undisturbed, the most that it is given before a kill. */
 const lifeMax = 0.6
