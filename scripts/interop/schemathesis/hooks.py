@@ -68,6 +68,18 @@ def field(number, data_type, nullable):
     return {"name": name, "type": data_type, "nullable": nullable, "metadata": {}}
 
 
+def has_names(body):
+    """Whether tables are named in the right shape. What is wrong with them must not be mended."""
+    names = body.get("tables")
+    return isinstance(names, list) and names != [] and all(map(is_name, names))
+
+
+def is_name(value):
+    return isinstance(value, str) and 0 < len(value) <= 255 and "\0" not in value
+
+
+names_tables = {"POST /snapshots", "POST /transactions/{id}/reserve"}
+
 takes_lines = {
     "POST /tables/{id}/commits",
     "PUT /transactions/{id}/tables/{tableId}",
@@ -92,8 +104,8 @@ def flatmap_body(ctx, body):
     label = ctx.operation.label
     if label in takes_lines and isinstance(body, str):
         return lines
-    if label == "POST /snapshots" and isinstance(body, dict):
-        return views | st.just(body)
+    if label in names_tables and isinstance(body, dict) and has_names(body):
+        return views.map(lambda view: {**body, **view}) | st.just(body)
     if label == "POST /tables" and isinstance(body, dict):
         if isinstance(body.get("schema"), dict):
             defined = schemas.map(lambda schema: {**body, "schema": schema})
