@@ -1,6 +1,6 @@
 import type { Metrics } from '../http/metrics.ts'
 import { Problem } from '../problems.ts'
-import { addStages } from '../tracing/spans.ts'
+import { addStages, isTraced } from '../tracing/spans.ts'
 import type { DurableBatch, SettledUnit } from './settle.ts'
 import type { Unit } from './unit.ts'
 
@@ -15,6 +15,7 @@ export function observeBatch(metrics: Metrics, { times, units }: DurableBatch): 
   const { begun, read, judged, durable } = times
   metrics.batchSeconds.observe((durable - begun) / 1000)
   metrics.batchUnits.observe(units.length)
+  const counts = new Map<string, Result & { count: number }>()
   for (const one of units) {
     const result = resultOf(one)
     // One that came while the batch waited for its lock did not wait before.
@@ -22,11 +23,24 @@ export function observeBatch(metrics: Metrics, { times, units }: DurableBatch): 
     const seconds = (durable - one.submitted) / 1000
     metrics.commitSeconds.observe(seconds)
     metrics.commitWaitSeconds.observe((taken - one.submitted) / 1000)
-    if (one.unit.transaction === undefined) metrics.commits.inc({ ...result })
+    if (one.unit.transaction === undefined) count(counts, result)
     else observeTransaction(metrics, one.unit, { ...result, seconds })
-    const moments = [one.submitted, taken, Math.max(read, taken), judged, durable]
-    addStages(one.trace, stagesOf(moments), { 'deltaworks.batch.units': units.length })
+    if (isTraced(one.trace)) {
+      const moments = [one.submitted, taken, Math.max(read, taken), judged, durable]
+      addStages(one.trace, stagesOf(moments), { 'deltaworks.batch.units': units.length })
+    }
   }
+  for (const { outcome, reason, count } of counts.values()) {
+    metrics.commits.inc({ outcome, reason }, count)
+  }
+}
+
+/** Most of a batch come to the same, which is then told at once. */
+function count(counts: Map<string, Result & { count: number }>, { outcome, reason }: Result): void {
+  const key = `${outcome} ${reason}`
+  const known = counts.get(key)
+  if (known === undefined) counts.set(key, { outcome, reason, count: 1 })
+  else known.count += 1
 }
 
 function observeTransaction(

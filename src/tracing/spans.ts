@@ -26,13 +26,17 @@ export interface Stage {
   to: number
 }
 
+/** Whether anybody is told what happens within. */
+export function isTraced(within: Context): boolean {
+  return trace.getSpan(within)?.isRecording() ?? false
+}
+
 /** Tells of stages that were gone through together with others, below the span of one that went through them. */
 export function addStages(
   within: Context,
   stages: readonly Stage[],
   attributes: Readonly<Record<string, string | number>>,
 ): void {
-  if (!trace.getSpan(within)?.isRecording()) return
   for (const { name, from, to } of stages) {
     tracer().startSpan(name, { startTime: from, attributes }, within).end(to)
   }
