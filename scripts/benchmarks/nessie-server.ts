@@ -2,7 +2,6 @@ import { type ChildProcess, type ChildProcessByStdio, execFile, spawn } from 'no
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -19,6 +18,7 @@ import {
 } from '../../src/database/embedded-postmaster.ts'
 import { chooseRunAs, giveTo } from '../../src/database/embedded-user.ts'
 import type { Nessie } from '../interop/tools.ts'
+import { freePort } from '../support/free-port.ts'
 import type { BareDatabase } from './bare-database.ts'
 
 /** A Nessie server in a process of its own, on a PostgreSQL of its own. Both are gone when it is disposed of. */
@@ -96,16 +96,6 @@ async function createDatabase({ host, port }: Endpoint, password: string): Promi
   await client.query(`create role nessie login password '${password}'`)
   await client.query('create database nessie owner nessie')
   await client.end()
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port was given')
-  return address.port
 }
 
 function options(folder: string, databasePort: number): string[] {

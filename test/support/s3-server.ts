@@ -3,13 +3,13 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { s3Server } from '../../scripts/interop/tools.ts'
+import { freePort } from '../../scripts/support/free-port.ts'
 
 /** Why tests that need S3 are skipped; false where it is installed. */
 export const withoutS3 =
@@ -77,14 +77,4 @@ async function answers(url: string): Promise<boolean> {
     async (response) => (await response.text()).includes('AccessDenied'),
     () => false,
   )
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port was given')
-  return address.port
 }
