@@ -46,10 +46,10 @@ const claimMs = 60_000
 const waitingMax = 16
 const dueMax = 100
 /**
- * A server that was busy all the time rests after work for so many times as long as it took, one that was idle hardly
- * at all: commits come first.
+ * Commits come first: a server that was busy all the time rests after work for so many times as long as it took, one that
+ * was busy for half of it for a quarter of that, and one that was idle hardly at all.
  */
-const restsFor = { checkpoint: 9, checksums: 4 }
+const restTimes = 16
 const restMsMax = 60_000
 /** How many times longer than a look in vain the pause behind it is; at most `pauseMsMax`. */
 const pauseGrowth = 5
@@ -122,7 +122,7 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
     const due = await listDueCheckpoints(db, dueMax)
     for (const { tableId, dueVersion: version } of due) {
       if (signal.aborted) break
-      const rest = restAfter(restsFor.checkpoint)
+      const rest = restAfter()
       await inLine(() => writeDue({ tableId, version }))
       await rest()
     }
@@ -130,7 +130,7 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
   }
 
   async function writeSomeChecksums(): Promise<number> {
-    const rest = restAfter(restsFor.checksums)
+    const rest = restAfter()
     lookout.tell(options.takePublished())
     const asked = lookout.next(performance.now())
     if (asked?.length === 0) return 0
@@ -142,12 +142,12 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
   }
 
   /** Call it before the work, and what it answers behind. */
-  function restAfter(times: number): () => Promise<void> {
+  function restAfter(): () => Promise<void> {
     const began = performance.now()
     const loop = performance.eventLoopUtilization()
     return () => {
       const { utilization } = performance.eventLoopUtilization(loop)
-      return pause(Math.min((performance.now() - began) * times * utilization, restMsMax))
+      return pause(Math.min((performance.now() - began) * restTimes * utilization ** 2, restMsMax))
     }
   }
 

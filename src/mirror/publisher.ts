@@ -52,11 +52,13 @@ const countPauseMsMax = 60_000
 const quietMs = 10_000
 const settledMax = 1000
 /**
- * Commits come first: the mirror rests after a round for so long as it took for every so many commits that were written
- * together meanwhile, or this. The more of them wait for each other, the fewer and larger rounds are made.
+ * Commits come first: the mirror rests after a round for as long as it took, times the cube of how many times so many
+ * commits are written together, or this. The more of them wait for each other, the fewer and larger rounds are made.
  */
 const restedCommits = 8
-const restMsMax = 300
+const restMsMax = 1000
+/** While rounds are under way, how long it may take until tables that come meanwhile are looked at. */
+const pumpMs = 50
 
 export function startPublisher(options: PublisherOptions): Publisher {
   const { db, storage, pollMs, log } = options
@@ -73,8 +75,11 @@ export function startPublisher(options: PublisherOptions): Publisher {
   const failures = zeroes(failureKinds)
   const moved = new Set<string>()
   let stopped = false
+  let pumping: NodeJS.Timeout | undefined
 
   function pump(): void {
+    clearTimeout(pumping)
+    pumping = undefined
     while (!stopped) {
       const round = rounds.take((tableId) => stores.standing(tableId))
       if (round === undefined) return
@@ -93,7 +98,7 @@ export function startPublisher(options: PublisherOptions): Publisher {
     const results = await publish(round)
     for (const attempt of attempts) stores.end(attempt, results?.get(attempt.tableId))
     if (batches === batchesBefore) commitsTogether = 0
-    const restMs = ((performance.now() - began) * commitsTogether) / restedCommits
+    const restMs = (performance.now() - began) * (commitsTogether / restedCommits) ** 3
     if (!stopped) await sleep(Math.min(restMsMax, restMs))
     rounds.end(round, results)
   }
@@ -164,7 +169,8 @@ export function startPublisher(options: PublisherOptions): Publisher {
       batches += 1
       commitsTogether += (commits - commitsTogether) / 8
       rounds.add(tableIds)
-      pump()
+      if (underWay.size === 0) pump()
+      else pumping ??= setTimeout(pump, pumpMs)
     },
     retry(tableIds) {
       stores.hurry()
@@ -188,6 +194,7 @@ export function startPublisher(options: PublisherOptions): Publisher {
     async stop() {
       stopped = true
       clearTimeout(timer)
+      clearTimeout(pumping)
       await Promise.all([polling, ...underWay])
     },
   }
