@@ -213,6 +213,103 @@ CREATE INDEX runs_status_idx ON public.runs USING btree (status, created_at, run
 comment on column runs.run_id is 'The appId of its commits.';
 comment on column runs.commit_sequence is 'The number that is given out next.';
 
+create table state_archive (
+  namespace_id integer not null,
+  revision bigint not null,
+  position integer not null,
+  key text not null,
+  version bigint not null,
+  kind text not null,
+  json text,
+  content_type text,
+  bytes bytea,
+  metadata jsonb,
+  created_at timestamp with time zone not null,
+  updated_at timestamp with time zone not null,
+  expires_at timestamp with time zone,
+  constraint state_archive_pkey PRIMARY KEY (namespace_id, key, revision),
+  constraint state_history_kind_check CHECK ((kind = ANY (ARRAY['put'::text, 'delete'::text, 'expire'::text])))
+);
+comment on column state_archive.position is 'Place among the writes of the revision, from 0.';
+comment on column state_archive.created_at is 'When the entry was made that was written to.';
+comment on column state_archive.updated_at is 'When this was written.';
+
+create table state_entries (
+  namespace_id integer not null,
+  key text not null,
+  version bigint not null,
+  revision bigint not null,
+  is_deleted boolean not null default false,
+  json text,
+  content_type text,
+  bytes bytea,
+  metadata jsonb,
+  created_at timestamp with time zone not null,
+  updated_at timestamp with time zone not null,
+  expires_at timestamp with time zone,
+  constraint state_entries_pkey PRIMARY KEY (namespace_id, key)
+) with (fillfactor=70);
+CREATE INDEX state_entries_expires_idx ON public.state_entries USING btree (expires_at) WHERE (expires_at IS NOT NULL);
+comment on column state_entries.json is 'The value token for token, where it is JSON.';
+comment on column state_entries.content_type is 'Of the bytes, where the value is not JSON.';
+comment on column state_entries.expires_at is 'From then on it is gone for every reader, removed or not; null where it stays, or is deleted.';
+
+create table state_history (
+  namespace_id integer not null,
+  revision bigint not null,
+  position integer not null,
+  key text not null,
+  version bigint not null,
+  kind text not null,
+  json text,
+  content_type text,
+  bytes bytea,
+  metadata jsonb,
+  created_at timestamp with time zone not null,
+  updated_at timestamp with time zone not null,
+  expires_at timestamp with time zone,
+  constraint state_history_pkey PRIMARY KEY (namespace_id, revision, "position"),
+  constraint state_history_kind_check CHECK ((kind = ANY (ARRAY['put'::text, 'delete'::text, 'expire'::text])))
+);
+CREATE INDEX state_history_key_idx ON public.state_history USING btree (namespace_id, key, revision);
+comment on column state_history.position is 'Place among the writes of the revision, from 0.';
+comment on column state_history.created_at is 'When the entry was made that was written to.';
+comment on column state_history.updated_at is 'When this was written.';
+
+create table state_namespaces (
+  id integer not null,
+  namespace text not null,
+  revision bigint not null default 0,
+  num_entries bigint not null default 0,
+  history_from bigint not null default 1,
+  swept_revision bigint not null default 0,
+  swept_position integer not null default 2147483647,
+  archive_from bigint,
+  version_floor bigint not null default 0,
+  default_ttl_ms bigint,
+  requires_precondition boolean not null default false,
+  durability text not null default 'sync'::text,
+  has_metadata_index boolean not null default false,
+  retention_age_ms bigint,
+  retention_revisions bigint,
+  archives boolean not null default false,
+  read_preference text,
+  created_at timestamp with time zone not null default clock_timestamp(),
+  constraint state_namespaces_namespace_key UNIQUE (namespace),
+  constraint state_namespaces_pkey PRIMARY KEY (id),
+  constraint state_namespaces_durability_check CHECK ((durability = ANY (ARRAY['sync'::text, 'async'::text])))
+) with (fillfactor=50);
+CREATE INDEX state_namespaces_retention_idx ON public.state_namespaces USING btree (id) WHERE ((retention_age_ms IS NOT NULL) OR (retention_revisions IS NOT NULL));
+comment on column state_namespaces.revision is 'Of the last write; what was written together shares one.';
+comment on column state_namespaces.num_entries is 'Entries that are not deleted, with those that have expired and were not removed yet.';
+comment on column state_namespaces.history_from is 'The oldest revision that the history tells of whole.';
+comment on column state_namespaces.swept_revision is 'The write up to which, with swept_position, all that it replaced has left the history.';
+comment on column state_namespaces.archive_from is 'The oldest revision that history and archive together tell of whole; null where nothing was archived.';
+comment on column state_namespaces.version_floor is 'The highest version of a deleted entry that was forgotten: new entries begin above it.';
+comment on column state_namespaces.retention_age_ms is 'For how long what was replaced stays in the history; null for ever.';
+comment on column state_namespaces.retention_revisions is 'How many revisions the history reaches back; null for all.';
+comment on column state_namespaces.archives is 'Whether what leaves the history goes to the archive.';
+
 create table tables (
   id uuid not null,
   name text not null,

@@ -51,6 +51,11 @@ export const problems = {
     title: 'No such run',
     remedy: 'Begin it with `POST /runs`, or list the runs.',
   },
+  'entry-not-found': {
+    status: 404,
+    title: 'No such entry',
+    remedy: 'List the entries with `GET /state/{namespace}/entries`.',
+  },
   'table-not-staged': {
     status: 404,
     title: 'Nothing is staged for the table',
@@ -174,6 +179,11 @@ export const problems = {
     title: 'The first request with this Idempotency-Key is still running',
     remedy: 'Repeat after `Retry-After`; the answer will be that of the first.',
   },
+  'version-mismatch': {
+    status: 412,
+    title: 'The entry does not have the version that was expected',
+    remedy: 'Read the entry, which has version `actual` (0 where there is none), and decide again.',
+  },
   'body-too-large': {
     status: 413,
     title: 'The body is too large',
@@ -225,6 +235,11 @@ export const problems = {
     status: 422,
     title: 'The Idempotency-Key was used for another request',
     remedy: 'Use a new key for a new request.',
+  },
+  'precondition-required': {
+    status: 428,
+    title: 'The namespace takes no write that does not say what it replaces',
+    remedy: 'Send `If-Match`, `If-None-Match: *` or `expectedVersion`.',
   },
   overloaded: {
     status: 429,

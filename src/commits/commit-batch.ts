@@ -4,6 +4,8 @@ import { claimKeys, findAnswers, insertAnswers, keysOf } from '../idempotency/qu
 import type { Outcome } from '../idempotency/rules.ts'
 import { Problem } from '../problems.ts'
 import { insertAttempts } from '../runs/number-queries.ts'
+import type { StateProposal } from '../state/operations.ts'
+import { deferFlush, findEntries, lockNamespaces, writeState } from '../state/queries.ts'
 import { insertNewTable } from '../tables/insert-new-table.ts'
 import { findExisting, lockCatalog, lockHeads, setDropped, updateHeads } from '../tables/queries.ts'
 import { isTableId } from '../tables/rules.ts'
@@ -31,6 +33,7 @@ import {
   appTransactionsAsked,
   carriersOf,
   changedReads,
+  entriesAsked,
   filesTouched,
   placeParts,
   relyingOnRowIds,
@@ -75,7 +78,10 @@ export async function commitBatch(
   const work = async (tx: Tx) => {
     const { held, waited, freed, ...found } = await lockAndRead(tx, units, reading)
     const read = performance.now()
-    const judged = found.units.filter(({ parts }) => parts.every(({ table }) => !held.has(table)))
+    const isFree = ({ parts, state = [] }: Unit) =>
+      parts.every(({ table }) => !held.has(table)) &&
+      state.every(({ namespaceId }) => !held.has(namespaceId))
+    const judged = found.units.filter(isFree)
     const { outcomes, writes } = await surveyAndJudge(tx, judged, found)
     isCommitting = true
     const result = {
@@ -164,8 +170,8 @@ interface Found {
   units: readonly Unit[]
   state: BatchState
   keyState: KeyState
-  /** Tables that were held, which it did not lock. */
-  held: ReadonlySet<string>
+  /** Tables and namespaces that were held, which it did not lock. */
+  held: ReadonlySet<string | number>
   waited: boolean
   /** Tables that were reserved, and are no more. */
   freed: string[]
@@ -189,11 +195,20 @@ async function lockAndRead(
   const claiming = claimKeys(tx, keysOf(units))
   const locking = lockHeads(tx, tables, { skipHeld: !waits })
   const claims = lockClaims(tx, claimsOf(units))
+  const ids = namespacesOf(units)
+  const lockingState = lockNamespaces(tx, ids, { skipHeld: !waits })
   // Tables that are named by id can be read at once; those named by name are only known when locked.
   const readsEarly = !expectsWait && parts.every((part) => isTableId(part.table))
   const early = readsEarly ? read(tx, units, { heads: [], idempotencyRetentionMs }) : undefined
-  const [busy, locked, foundEarly, standing] = await Promise.all([claiming, locking, early, claims])
-  const { heads, waited } = locked
+  const [busy, locked, foundEarly, standing, namespaces] = await Promise.all([
+    claiming,
+    locking,
+    early,
+    claims,
+    lockingState,
+  ])
+  const { heads } = locked
+  const waited = locked.waited || namespaces.waited
   const more = waited || expectsWait ? takeIn() : []
   const all = [...units, ...more]
   const [busyToo, standingToo, { kept, ...touched }] = await Promise.all([
@@ -204,18 +219,29 @@ async function lockAndRead(
       : read(tx, all, { heads, idempotencyRetentionMs }),
   ])
   const placed = placeParts(partsOf(all), heads)
-  const now = Math.max(locked.now, catalogLock.now)
-  const [takers, readStates, held, catalog, reservations] = await Promise.all([
+  const now = Math.max(locked.now, namespaces.now, catalogLock.now)
+  const [takers, readStates, heldTables, catalog, reservations] = await Promise.all([
     findCommits(tx, [...takenVersions(placed, heads), ...carriersOf(touched.appTransactions)]),
     findReadStates(tx, changedReads(placed, touched.winners ?? [])),
-    waits ? new Set<string>() : findExisting(tx, unlocked(tables, heads)),
+    waits ? [] : findExisting(tx, unlocked(tables, heads)),
     changes.length > 0 ? readCatalog(tx, changes, { heads, now }) : undefined,
     findReservations(tx, locked.reserved),
   ])
   const freed = locked.reserved.filter((id) => !reservations.some((one) => one.tableId === id))
   const keyState = { busy: new Set([...busy, ...busyToo]), kept }
   const known = new Set([...standing, ...standingToo])
-  const found = { now, heads, takers, readStates, catalog, reservations, claims: known }
+  const lockedIds = new Set(namespaces.heads.map(({ id }) => id))
+  const held = new Set<string | number>([...heldTables, ...ids.filter((id) => !lockedIds.has(id))])
+  const found = {
+    now,
+    heads,
+    namespaces: namespaces.heads,
+    takers,
+    readStates,
+    catalog,
+    reservations,
+    claims: known,
+  }
   return { units: all, state: { ...found, ...touched }, keyState, held, waited, freed }
 }
 
@@ -225,6 +251,14 @@ function claimsOf(units: readonly Unit[]): { id: string; claim: string }[] {
     const { id, begun } = transaction ?? {}
     return id === undefined || begun === undefined ? [] : { id, claim: begun.claim }
   })
+}
+
+function proposalsOf(units: readonly Unit[]): StateProposal[] {
+  return units.flatMap(({ state = [] }) => state)
+}
+
+function namespacesOf(units: readonly Unit[]): number[] {
+  return [...new Set(proposalsOf(units).map(({ namespaceId }) => namespaceId))]
 }
 
 /** Whether a change is of a table that there is, or should be. */
@@ -238,21 +272,23 @@ function unlocked(tables: readonly string[], heads: readonly Head[]): string[] {
   return tables.filter((table) => !locked.has(table))
 }
 
-/** Reads what units touch: kept answers, live files, commits since the versions read, app transactions. */
+/** Reads what units touch: kept answers, live files, commits since the versions read, app transactions, state entries. */
 async function read(
   tx: Tx,
   units: readonly Unit[],
   { heads, idempotencyRetentionMs }: { heads: readonly Head[]; idempotencyRetentionMs: number },
 ) {
   const parts = placeParts(partsOf(units), heads)
-  const [kept, liveFiles, winners, appTransactions, filesWithoutRowIds] = await Promise.all([
-    findAnswers(tx, keysOf(units), idempotencyRetentionMs),
-    findLiveFiles(tx, filesTouched(parts)),
-    listWinners(tx, winnersWanted(parts)),
-    findAppTransactions(tx, appTransactionsAsked(parts)),
-    countFilesWithoutRowIds(tx, relyingOnRowIds(parts)),
-  ])
-  return { kept, liveFiles, winners, appTransactions, filesWithoutRowIds }
+  const [kept, liveFiles, winners, appTransactions, filesWithoutRowIds, entries] =
+    await Promise.all([
+      findAnswers(tx, keysOf(units), idempotencyRetentionMs),
+      findLiveFiles(tx, filesTouched(parts)),
+      listWinners(tx, winnersWanted(parts)),
+      findAppTransactions(tx, appTransactionsAsked(parts)),
+      countFilesWithoutRowIds(tx, relyingOnRowIds(parts)),
+      findEntries(tx, entriesAsked(proposalsOf(units))),
+    ])
+  return { kept, liveFiles, winners, appTransactions, filesWithoutRowIds, entries }
 }
 
 /** An error that ends a transaction but not its session comes from a database that did not commit. */
@@ -278,6 +314,16 @@ function writeTransactions(tx: Tx, transactions: readonly CommittedTransaction[]
   ]
 }
 
+/** Whether a batch writes to nothing but namespaces whose writes need not be on disk when they are answered. */
+function mayFlushLater({ state, heads, drops, tables }: Writes): boolean {
+  const isOfTables = heads.length + drops.length + tables.length > 0
+  return (
+    !isOfTables &&
+    state.namespaces.length > 0 &&
+    state.namespaces.every(({ durability }) => durability === 'async')
+  )
+}
+
 /** Issues all writes of a batch, in the order in which they must run. */
 function write(tx: Tx, writes: Writes): Promise<void>[] {
   return [
@@ -298,6 +344,8 @@ function write(tx: Tx, writes: Writes): Promise<void>[] {
     supersedeActions(tx, writes.actionUpdates),
     insertActions(tx, writes.actions),
     updateHeads(tx, writes.heads),
+    ...writeState(tx, writes.state),
+    ...(mayFlushLater(writes) ? [deferFlush(tx)] : []),
     ...writeTransactions(tx, writes.transactions),
     insertAnswers(tx, writes.answers),
     insertAttempts(tx, writes.attempts),

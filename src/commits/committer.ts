@@ -169,8 +169,7 @@ export function createCommitter(options: CommitterOptions): Committer {
       new Promise<WriteOutcome>((resolve, reject) => {
         void settle([{ unit, submitted, trace, resolve, reject }], { ...options, waits: true })
       })
-    const tables = [...unit.parts, ...(unit.changes ?? [])].map(({ table }) => table)
-    return alone(tables, commit).finally(() => {
+    return alone(lanesOf(unit), commit).finally(() => {
       // The caller need not wait for it, but a stop must.
       const dropping = dropStages(unit).finally(() => droppings.delete(dropping))
       droppings.add(dropping)
@@ -191,8 +190,8 @@ export function createCommitter(options: CommitterOptions): Committer {
     submit: (unit) => {
       if (isStaged(unit) || unit.changes !== undefined) return submitAlone(unit)
       return new Promise((resolve, reject) => {
-        const tables = distinct(unit.parts.map((part) => part.table))
-        const actions = unit.parts.reduce((sum, { proposal }) => sum + proposal.actions.length, 0)
+        const tables = lanesOf(unit)
+        const actions = sizeOf(unit)
         const refusal = refuseTooMany(lanes, tables, queueCommitsMax)
         if (refusal !== undefined) return reject(refusal)
         const submitted = performance.now()
@@ -217,6 +216,17 @@ async function dropStages({ parts }: Unit): Promise<void> {
   await Promise.allSettled(parts.map(({ proposal }) => proposal.staged?.stage.drop()))
 }
 
+/** What a unit takes for itself while it is committed: tables, and namespaces of the state. */
+function lanesOf({ parts, changes = [], state = [] }: Unit): string[] {
+  const tables = [...parts, ...changes].map(({ table }) => table)
+  return distinct([...tables, ...state.map(({ namespace }) => `state/${namespace}`)])
+}
+
+function sizeOf({ parts, state = [] }: Unit): number {
+  const actions = parts.reduce((sum, { proposal }) => sum + proposal.actions.length, 0)
+  return state.reduce((sum, { operations }) => sum + operations.length, actions)
+}
+
 function distinct(tables: readonly string[]): string[] {
   return [...new Set(tables)]
 }
@@ -232,7 +242,7 @@ function refuseTooMany(
   const reason =
     full === undefined
       ? `${lanes.waiting} commits are waiting already`
-      : `${lanes.waitingFor(full)} commits to the table "${full}" are waiting already`
+      : `${lanes.waitingFor(full)} commits to "${full}" are waiting already`
   return new Problem('overloaded', `${reason}. Repeat in a moment.`, {
     headers: { 'retry-after': '1' },
   })

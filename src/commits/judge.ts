@@ -13,6 +13,9 @@ import {
 } from '../idempotency/rules.ts'
 import { Problem } from '../problems.ts'
 import { attemptsOf } from '../runs/rules.ts'
+import { enterState, type JudgedProposal, judgeState, stateWrites } from '../state/judge.ts'
+import type { StateProposal } from '../state/operations.ts'
+import { refusedProposal } from '../state/refusals.ts'
 import {
   type EnteringUnit,
   enterChange,
@@ -78,7 +81,12 @@ export function judgeBatch(
     if (isFinal(outcome.answer)) given.set(request.key, { ...request, ...outcome.answer })
     return outcome
   })
-  const writes = { ...ledger.writes, heads: changedHeads(ledger), answers: [...given.values()] }
+  const writes = {
+    ...ledger.writes,
+    heads: changedHeads(ledger),
+    answers: [...given.values()],
+    state: stateWrites(ledger.state),
+  }
   return { outcomes, writes }
 }
 
@@ -112,6 +120,8 @@ function judgeUnit(unit: Unit, ledger: Ledger): Verdict {
   const committed = written.map(({ table }) => table)
   const judged = judgeChanges(changes, { ledger, committed, transactionId: transaction?.id })
   if (judged.refused !== undefined) return refuse(unit, judged.problem, judged.refused)
+  const state = judgeProposals(unit.state ?? [], ledger)
+  if (state instanceof Problem) return { kind: 'refused', problem: state }
   // One timestamp for all tables of a unit, above that of each.
   const inCommitTimestamp = [...accepted, ...judged.accepted].reduce(
     (time, { table }) => Math.max(time, table.head.inCommitTimestamp + 1),
@@ -125,7 +135,23 @@ function judgeUnit(unit: Unit, ledger: Ledger): Verdict {
   if (transaction !== undefined) {
     ledger.writes.transactions.push({ ...transaction, committedAt, tables })
   }
-  return { kind: 'committed', commits, tables, committedAt }
+  return { kind: 'committed', commits, tables, state: state.map(enterState), committedAt }
+}
+
+/** What is to become of the state, or why one of the proposals is refused. */
+function judgeProposals(
+  proposals: readonly StateProposal[],
+  { state, now }: Ledger,
+): JudgedProposal[] | Problem {
+  const accepted: JudgedProposal[] = []
+  for (const proposal of proposals) {
+    const ledger = state.get(proposal.namespaceId)
+    if (ledger === undefined) throw new Error('a unit was judged without its namespace')
+    const judged = judgeState(proposal, ledger, now)
+    if ('refusal' in judged) return refusedProposal(judged)
+    accepted.push(judged)
+  }
+  return accepted
 }
 
 function refuse(

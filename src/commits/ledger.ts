@@ -2,6 +2,8 @@ import type { Action } from '../delta/actions.ts'
 import { type Winner, winnerOf } from '../delta/conflicts/winner.ts'
 import type { ReadState } from '../delta/conflicts.ts'
 import type { Problem } from '../problems.ts'
+import { openStateLedger, type StateLedger } from '../state/judge.ts'
+import type { EntryRow, NamespaceHead } from '../state/rows.ts'
 import type { Reservation } from '../transactions/reservations/rules.ts'
 import type {
   ActionRow,
@@ -73,6 +75,9 @@ export interface BatchState {
   catalog?: CatalogState | undefined
   /** Of the tables that are reserved. */
   reservations?: readonly Reservation[]
+  namespaces?: readonly NamespaceHead[]
+  /** Those of the namespaces that the batch names. */
+  entries?: readonly EntryRow[]
   /** Of the transactions that were begun by earlier requests, the claims that still stand. */
   claims?: ReadonlySet<string>
 }
@@ -92,12 +97,13 @@ export interface CatalogState {
 }
 
 /** The rows that a ledger gathers. */
-export type LedgerWrites = Omit<Writes, 'heads' | 'answers'>
+export type LedgerWrites = Omit<Writes, 'heads' | 'answers' | 'state'>
 
 /** The tables of a batch, to be found by id, or by name where not dropped. */
 export interface Ledger {
   now: number
   tables: ReadonlyMap<string, TableLedger>
+  state: StateLedger
   catalog: CatalogState
   claims: ReadonlySet<string>
   writes: LedgerWrites
@@ -193,7 +199,8 @@ export function openLedger(state: BatchState): Ledger {
     if (table !== undefined) table.survey = survey
   }
   const { now, catalog = { namesTaken: [], creations: new Map() }, claims = new Set() } = state
-  return { now, tables, catalog, claims, writes: noWrites() }
+  const ofState = openStateLedger(state)
+  return { now, tables, state: ofState, catalog, claims, writes: noWrites() }
 }
 
 /** By what an app's version is known. */

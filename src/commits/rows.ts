@@ -1,6 +1,7 @@
 import type { Metadata, Protocol } from '../delta/actions.ts'
 import type { KeptAnswer } from '../idempotency/rules.ts'
 import type { Attempt } from '../runs/rules.ts'
+import type { StateWrites } from '../state/rows.ts'
 import type { CommittedTransaction } from './unit.ts'
 
 /** The newest version of a table, as it was locked. */
@@ -148,5 +149,6 @@ export interface Writes {
   actionUpdates: ActionUpdate[]
   transactions: CommittedTransaction[]
   attempts: Attempt[]
+  state: StateWrites
   answers: KeptAnswer[]
 }

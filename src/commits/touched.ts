@@ -1,5 +1,7 @@
 import { fileKeysOf } from '../delta/paths.ts'
 import { reliesOnRowIds } from '../delta/row-tracking.ts'
+import type { StateProposal } from '../state/operations.ts'
+import type { AskedEntry } from '../state/queries.ts'
 import { isTableId } from '../tables/rules.ts'
 import type { WinnerCommit } from './ledger.ts'
 import type { AppTransactionRow, Head } from './rows.ts'
@@ -19,6 +21,26 @@ export function placeParts(parts: readonly Part[], heads: readonly Head[]): Plac
     const tableId = isTableId(table) ? table : ids.get(table)
     return tableId === undefined ? [] : { tableId, proposal }
   })
+}
+
+/** The entries that proposals name; what is compared or read, whole. */
+export function entriesAsked(proposals: readonly StateProposal[]): AskedEntry[] {
+  const asked = new Map<string, AskedEntry>()
+  const ask = (namespaceId: number, key: string, isWhole: boolean) => {
+    const name = `${namespaceId}/${key}`
+    const known = asked.get(name)
+    if (known === undefined) asked.set(name, { namespaceId, key, isWhole })
+    else known.isWhole ||= isWhole
+  }
+  for (const { namespaceId, compare = [], operations, otherwise = [] } of proposals) {
+    for (const { key, target } of compare) {
+      ask(namespaceId, key, target === 'value' || target === 'metadata')
+    }
+    for (const { key, kind } of [...operations, ...otherwise]) {
+      ask(namespaceId, key, kind === 'get')
+    }
+  }
+  return [...asked.values()]
 }
 
 /** The places of the files that the parts add or remove. */

@@ -3,6 +3,7 @@ import type { CommitInfoMembers } from '../delta/commit-info.ts'
 import type { IsolationLevel } from '../delta/conflicts/isolation.ts'
 import type { Answer, IdempotentRequest } from '../idempotency/rules.ts'
 import type { Problem } from '../problems.ts'
+import type { StateProposal, StateResult } from '../state/operations.ts'
 import type { DeclaredReads } from './reads.ts'
 import type { CommitRow } from './rows.ts'
 import type { StagedFiles } from './staged/staged-files.ts'
@@ -99,6 +100,8 @@ export interface Unit {
   parts: readonly Part[]
   /** In the order in which they are named; only of a transaction. Each table stands in one part or change. */
   changes?: readonly CatalogChange[] | undefined
+  /** What is done to the state, each proposal to a namespace of its own. */
+  state?: readonly StateProposal[] | undefined
   /** Kept with the commits where the unit is a transaction; then refusals name the table. */
   transaction?: TransactionTerms | undefined
   idempotent?: IdempotentRequest | undefined
@@ -123,6 +126,8 @@ export type Verdict =
       commits: Commit[]
       /** All tables in the order in which they were named. */
       tables: (Commit | ChangedTable)[]
+      /** What became of the state, in the order of its proposals. */
+      state: StateResult[]
       committedAt: number
     }
   | { kind: 'refused'; problem: Problem }

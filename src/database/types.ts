@@ -10,6 +10,18 @@ export type Generated<T> = T extends ColumnType<infer S, infer I, infer U>
   ? ColumnType<S, I | undefined, U>
   : ColumnType<T, T | undefined, T>;
 
+export type Json = JsonValue;
+
+export type JsonArray = JsonValue[];
+
+export type JsonObject = {
+  [x: string]: JsonValue | undefined;
+};
+
+export type JsonPrimitive = boolean | number | string | null;
+
+export type JsonValue = JsonArray | JsonObject | JsonPrimitive;
+
 export interface Actions {
   action: string;
   /**
@@ -233,6 +245,128 @@ export interface Runs {
   status: Generated<string>;
 }
 
+export interface StateArchive {
+  bytes: Buffer | null;
+  content_type: string | null;
+  /**
+   * When the entry was made that was written to.
+   */
+  created_at: Instant;
+  expires_at: Instant | null;
+  json: string | null;
+  key: string;
+  kind: string;
+  metadata: Json | null;
+  namespace_id: number;
+  /**
+   * Place among the writes of the revision, from 0.
+   */
+  position: number;
+  revision: BigInteger;
+  /**
+   * When this was written.
+   */
+  updated_at: Instant;
+  version: BigInteger;
+}
+
+export interface StateEntries {
+  bytes: Buffer | null;
+  /**
+   * Of the bytes, where the value is not JSON.
+   */
+  content_type: string | null;
+  created_at: Instant;
+  /**
+   * From then on it is gone for every reader, removed or not; null where it stays, or is deleted.
+   */
+  expires_at: Instant | null;
+  is_deleted: Generated<boolean>;
+  /**
+   * The value token for token, where it is JSON.
+   */
+  json: string | null;
+  key: string;
+  metadata: Json | null;
+  namespace_id: number;
+  revision: BigInteger;
+  updated_at: Instant;
+  version: BigInteger;
+}
+
+export interface StateHistory {
+  bytes: Buffer | null;
+  content_type: string | null;
+  /**
+   * When the entry was made that was written to.
+   */
+  created_at: Instant;
+  expires_at: Instant | null;
+  json: string | null;
+  key: string;
+  kind: string;
+  metadata: Json | null;
+  namespace_id: number;
+  /**
+   * Place among the writes of the revision, from 0.
+   */
+  position: number;
+  revision: BigInteger;
+  /**
+   * When this was written.
+   */
+  updated_at: Instant;
+  version: BigInteger;
+}
+
+export interface StateNamespaces {
+  /**
+   * The oldest revision that history and archive together tell of whole; null where nothing was archived.
+   */
+  archive_from: BigInteger | null;
+  /**
+   * Whether what leaves the history goes to the archive.
+   */
+  archives: Generated<boolean>;
+  created_at: Generated<Instant>;
+  default_ttl_ms: BigInteger | null;
+  durability: Generated<string>;
+  has_metadata_index: Generated<boolean>;
+  /**
+   * The oldest revision that the history tells of whole.
+   */
+  history_from: Generated<BigInteger>;
+  id: Generated<number>;
+  namespace: string;
+  /**
+   * Entries that are not deleted, with those that have expired and were not removed yet.
+   */
+  num_entries: Generated<BigInteger>;
+  read_preference: string | null;
+  requires_precondition: Generated<boolean>;
+  /**
+   * For how long what was replaced stays in the history; null for ever.
+   */
+  retention_age_ms: BigInteger | null;
+  /**
+   * How many revisions the history reaches back; null for all.
+   */
+  retention_revisions: BigInteger | null;
+  /**
+   * Of the last write; what was written together shares one.
+   */
+  revision: Generated<BigInteger>;
+  swept_position: Generated<number>;
+  /**
+   * The write up to which, with swept_position, all that it replaced has left the history.
+   */
+  swept_revision: Generated<BigInteger>;
+  /**
+   * The highest version of a deleted entry that was forgotten: new entries begin above it.
+   */
+  version_floor: Generated<BigInteger>;
+}
+
 export interface Tables {
   /**
    * The oldest version whose commit is known: history_from, or the one after it where that is a checkpoint alone.
@@ -371,6 +505,10 @@ export interface DB {
   run_attempts: RunAttempts;
   run_numbers: RunNumbers;
   runs: Runs;
+  state_archive: StateArchive;
+  state_entries: StateEntries;
+  state_history: StateHistory;
+  state_namespaces: StateNamespaces;
   tables: Tables;
   transaction_chunks: TransactionChunks;
   transaction_lines: TransactionLines;

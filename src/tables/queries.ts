@@ -153,6 +153,7 @@ export async function lockHeads(
   tables: readonly string[],
   { skipHeld = false }: { skipHeld?: boolean } = {},
 ): Promise<LockedHeads> {
+  if (tables.length === 0) return { heads: [], now: 0, waited: false, reserved: [] }
   // The columns of a row that was changed while it was waited for are computed anew, and so the clock is read anew.
   const { rows } = await sql<LockedRow>`
     select id, name, version, in_commit_timestamp as "inCommitTimestamp",
