@@ -31,6 +31,8 @@ import { runRoutes } from './runs/routes.ts'
 import { scanRoutes } from './scans/routes.ts'
 import type { ScanListContext } from './scans/scan-list.ts'
 import { type SnapshotRoutesContext, snapshotRoutes } from './snapshots/routes.ts'
+import { stateBatchRoutes } from './state/batch-routes.ts'
+import { type StateRoutesContext, stateRoutes } from './state/routes.ts'
 import type { CatalogContext } from './tables/create-table.ts'
 import type { ImportContext } from './tables/import/import-table.ts'
 import { importRoutes } from './tables/import/routes.ts'
@@ -60,6 +62,7 @@ export interface Services
     ScanListContext,
     SnapshotRoutesContext,
     TransactionRoutesContext,
+    StateRoutesContext,
     StagedTransactionRoutesContext,
     ReservationRoutesContext {
   checks: Checks
@@ -82,6 +85,9 @@ export interface AppOptions {
   log: FastifyBaseLogger
 }
 
+/** A key of the state may have 512 characters of four bytes, each of which is written in three. */
+const paramLengthMax = 512 * 4 * 3
+
 /** The server, ready to listen: the table of contents of the API. */
 export async function buildApp({ config, services, log }: AppOptions): Promise<FastifyInstance> {
   const app: FastifyInstance = Fastify({
@@ -90,7 +96,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
     genReqId: requestIdOf,
     bodyLimit: config.bodyBytesMax,
     ...connectionOptions(config.requestMsMax, log),
-    routerOptions: { maxParamLength: 1000, ignoreTrailingSlash: true },
+    routerOptions: { maxParamLength: paramLengthMax, ignoreTrailingSlash: true },
     schemaController: strictSchemas(),
     frameworkErrors: answerBadAddress,
     return503OnClosing: false,
@@ -128,6 +134,8 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(mirrorRoutes, services)
   app.register(verifyRoutes, services)
   app.register(checkpointRoutes, services)
+  app.register(stateRoutes, services)
+  app.register(stateBatchRoutes, services)
   app.register(maintenanceRoutes, services)
   otherMethods.afterRoutes()
   return app

@@ -124,6 +124,8 @@ export const SettingsSchema = Type.Object({
     200,
     'Time between two looks for reservations that ended at other servers.',
   ),
+  STATE_VALUE_BYTES_MAX: count(8 * 1024 * 1024, 'Size of the value of a state entry at most.'),
+  STATE_OPERATIONS_MAX: count(10_000, 'Operations on state entries in one request at most.'),
   BATCH_ACTIONS_MAX: count(20_000, 'Actions in one batch of commits at which it is closed.'),
   BATCHES_MAX: count(4, 'Batches of commits in flight at most.'),
   QUEUE_COMMITS_MAX: count(
