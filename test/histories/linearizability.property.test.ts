@@ -47,7 +47,7 @@ const step: fc.Arbitrary<Step> = fc.record({
   input,
   before: fc.integer({ min: 0, max: 40 }),
   after: fc.integer({ min: 0, max: 40 }),
-  outcome: fc.constantFrom('answered', 'answered', 'answered', 'answered', 'unheard', 'lost'),
+  outcome: fc.constantFrom('answered', 'answered', 'answered', 'unheard', 'lost'),
 })
 
 /** What a sound store would be seen to do: one operation every 10, each at a moment within its interval. */
@@ -152,8 +152,8 @@ t.test('every verdict is the one that all orders tried out give', async (t) => {
         equal(verdict, hasOrder(history) ? 'linearizable' : 'not linearizable')
       },
     ),
-    2000,
+    5000,
   )
-  t.ok(verdicts.linearizable > 100, `${verdicts.linearizable} linearizable`)
-  t.ok(verdicts['not linearizable'] > 100, `${verdicts['not linearizable']} not linearizable`)
+  t.ok(verdicts.linearizable > 250, `${verdicts.linearizable} linearizable`)
+  t.ok(verdicts['not linearizable'] > 250, `${verdicts['not linearizable']} not linearizable`)
 })

@@ -52,6 +52,11 @@ const linearizable: Record<string, RegisterOperation[]> = {
     operation('b', [1, 2], [put('y'), written(1)]),
     operation('b', [3, 4], [get, found('y', 1)]),
   ],
+  'two writes without outcome, the first of which took effect last': [
+    operation('a', [0, Infinity], [put('x')]),
+    operation('b', [1, Infinity], [put('y')]),
+    operation('c', [2, 3], [get, found('x', 2)]),
+  ],
   'one of two that expect the same version is refused': [
     operation('a', [0, 1], [put('x'), written(1)]),
     operation('b', [2, 5], [put('y', 1), { kind: 'refused', actual: 2 }]),
@@ -183,6 +188,14 @@ t.test('a search that takes too long ends without a verdict', async (t) => {
   t.same(verdict, { verdict: 'unknown', words: 'no verdict within 10000 steps' })
   const keyed = linearizeByKey(history, { model, keyOf: () => 'k', maxSteps: 10_000 })
   t.same(keyed, { verdict: 'unknown', faults: ['key k: no verdict within 10000 steps'] })
+})
+
+t.test('the same operations and state are not tried twice', async (t) => {
+  const writes = Array.from({ length: 10 }, (_, index) =>
+    operation(`w${index}`, [index, Infinity], [put('x')]),
+  )
+  const history = [...writes, operation('r', [100, 101], [get, found('y', 5)])]
+  t.equal(linearize(history, model, { maxSteps: 20_000 }).verdict, 'not linearizable')
 })
 
 t.test('an operation that returns before it is called is no operation', async (t) => {
