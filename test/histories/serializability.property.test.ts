@@ -115,9 +115,9 @@ for (const [level, trial] of trials) {
         verdicts[isAllowed ? 'allowed' : 'forbidden'] += 1
         equal(isAllowed, hasOrder(seen, { ...trial, end }))
       }),
-      1500,
+      800,
     )
-    t.ok(Math.min(verdicts.allowed, verdicts.forbidden) > 100, JSON.stringify(verdicts))
+    t.ok(Math.min(verdicts.allowed, verdicts.forbidden) > 50, JSON.stringify(verdicts))
   })
 
   t.test(`without them, ${level} forbids nothing that has an order`, async (t) => {
@@ -130,7 +130,7 @@ for (const [level, trial] of trials) {
         if (trial.isSerial) equal(isAllowed, hasOrder(seen, trial))
         else ok(isAllowed || !hasOrder(seen, trial))
       }),
-      1500,
+      800,
     )
   })
 }

@@ -29,7 +29,6 @@ const levels: Level[] = [
 const all = levels
 const snapshots = levels.slice(1)
 const serial = levels.slice(3)
-const strict: Level[] = ['strict-serializable']
 const strong: Level[] = ['strong-snapshot-isolation', 'strict-serializable']
 
 interface Case {
@@ -159,6 +158,20 @@ const cases: Record<string, Case> = {
     words: 'T3 read x as [], before T0 appended 1; T0 had returned before T3 was called',
     forbidden: strong,
   },
+  'G-single in time: a stale read that begins as another returns': {
+    history: [
+      transaction('a x 1', { at: [0, 1] }),
+      transaction('r y', { at: [2, 3] }),
+      transaction('r x', { at: [3, 4] }),
+    ],
+    kinds: ['G-single-realtime'],
+    forbidden: strong,
+  },
+  'a read that begins as the write returns': {
+    history: [transaction('a x 1', { at: [0, 1] }), transaction('r x', { at: [1, 2] })],
+    kinds: [],
+    forbidden: [],
+  },
   'G0 in time: a write that comes before an earlier one': {
     history: [
       transaction('a x 1', { at: [0, 1] }),
@@ -180,7 +193,7 @@ const cases: Record<string, Case> = {
       transaction('a x 3', { at: [1, 2] }),
     ],
     kinds: ['G2-item-realtime'],
-    forbidden: strict,
+    forbidden: ['strict-serializable'],
   },
   'incompatible orders': {
     history: [
