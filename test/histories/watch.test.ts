@@ -256,12 +256,14 @@ t.test('a log is held to its own promises', async (t) => {
     event([4, 0], 'b', { created: false }),
     event([3, 0], 'c'),
     event([3, 0], 'd'),
+    event([5, 0], 'e', { kind: 'delete', created: true }),
   ]
   t.same(checkWatchers([], faulty), [
     'log of n: put of c at 3.0 came after put of b at 4.0',
     'log of n: put of c at 3.0 came 2 times',
     'log of n: put of a at 2.0 has version 3 where 2 follows',
     'log of n: put of b at 4.0 does not say that it created its key, which was not there',
+    'log of n: delete of e at 5.0 says that it created its key, which was not there',
   ])
 })
 
