@@ -48,8 +48,19 @@ export class EventList<Operation extends Interval> {
     return this.after(0)
   }
 
+  /** The first return that is left, or 0. */
+  get firstReturn(): number {
+    let event = this.first
+    while (this.isCall(event)) event = this.after(event)
+    return event
+  }
+
   after(event: number): number {
     return this.#next[event] ?? 0
+  }
+
+  before(event: number): number {
+    return this.#previous[event] ?? 0
   }
 
   isCall(event: number): boolean {

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { linearize, type Operation } from './linearizability.ts'
 import {
+  type AfterDelete,
   apply,
   emptyRegister,
   type RegisterInput,
@@ -11,8 +12,10 @@ import {
 } from './register-model.ts'
 
 type RegisterOperation = Operation<RegisterInput, RegisterOutput | undefined>
+type RegisterModel = ReturnType<typeof registerModel>
 
-const model = registerModel('continues')
+/** One with a clock, and one without. */
+const afterDelete = fc.constantFrom<AfterDelete>('continues', 'restarts')
 
 const value = fc.constantFrom('x', 'y')
 const expected = fc.option(fc.integer({ min: 0, max: 3 }), { nil: undefined })
@@ -51,12 +54,12 @@ const step: fc.Arbitrary<Step> = fc.record({
 })
 
 /** What a sound store would be seen to do: one operation every 10, each at a moment within its interval. */
-function serve(steps: readonly Step[]): RegisterOperation[] {
+function serve(steps: readonly Step[], afterDelete: AfterDelete): RegisterOperation[] {
   let register = emptyRegister
   return steps.map(({ input, before, after, outcome }, index) => {
     const moment = 10 * index
     const one = { client: index, call: moment - before, input }
-    const served = apply(register, input, 'continues')
+    const served = apply(register, input, afterDelete)
     if (outcome !== 'lost') register = served.register
     return outcome === 'answered'
       ? { ...one, return: moment + after, output: served.output }
@@ -65,7 +68,11 @@ function serve(steps: readonly Step[]): RegisterOperation[] {
 }
 
 /** Tries every order, and every choice of those without outcome. */
-function hasOrder(left: readonly RegisterOperation[], state = emptyRegister): boolean {
+function hasOrder(
+  left: readonly RegisterOperation[],
+  model: RegisterModel,
+  state = emptyRegister,
+): boolean {
   if (left.every((operation) => operation.return === Infinity)) return true
   return left.some((one) => {
     if (left.some((other) => other.return < one.call)) return false
@@ -74,6 +81,7 @@ function hasOrder(left: readonly RegisterOperation[], state = emptyRegister): bo
       ok &&
       hasOrder(
         left.filter((other) => other !== one),
+        model,
         next,
       )
     )
@@ -115,17 +123,24 @@ function holds<Values>(t: Test, property: fc.IProperty<Values>, numRuns: number)
 t.test('what a sound store is seen to do is linearizable, and the order told is one', async (t) => {
   holds(
     t,
-    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-      const history = serve(steps)
+    fc.property(fc.array(step, { maxLength: 60 }), afterDelete, (steps, afterDelete) => {
+      const history = serve(steps, afterDelete)
+      const model = registerModel(afterDelete)
       const verdict = linearize(history, model)
       if (verdict.verdict !== 'linearizable') throw new Error(verdict.words)
-      checkOrder(history, verdict.order)
+      checkOrder({ history, order: verdict.order, model })
     }),
     150,
   )
 })
 
-function checkOrder(history: readonly RegisterOperation[], order: readonly RegisterOperation[]) {
+interface Answer {
+  history: readonly RegisterOperation[]
+  order: readonly RegisterOperation[]
+  model: RegisterModel
+}
+
+function checkOrder({ history, order, model }: Answer): void {
   let state = emptyRegister
   for (const [place, one] of order.entries()) {
     const next = model.step(state, one.input, one.output)
@@ -145,11 +160,13 @@ t.test('every verdict is the one that all orders tried out give', async (t) => {
     fc.property(
       fc.array(step, { minLength: 2, maxLength: 6 }),
       fc.array(corruption, { maxLength: 3 }),
-      (steps, corruptions) => {
-        const history = corruptions.reduce(corrupt, serve(steps))
+      afterDelete,
+      (steps, corruptions, afterDelete) => {
+        const history = corruptions.reduce(corrupt, serve(steps, afterDelete))
+        const model = registerModel(afterDelete)
         const { verdict } = linearize(history, model)
         verdicts[verdict] += 1
-        equal(verdict, hasOrder(history) ? 'linearizable' : 'not linearizable')
+        equal(verdict, hasOrder(history, model) ? 'linearizable' : 'not linearizable')
       },
     ),
     5000,

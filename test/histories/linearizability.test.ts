@@ -192,6 +192,20 @@ t.test('a search that takes too long ends without a verdict', async (t) => {
   t.same(keyed, { verdict: 'unknown', faults: ['key k: no verdict within 10000 steps'] })
 })
 
+t.test('a clock ends what only writes without outcome could go on with', async (t) => {
+  const writes = Array.from({ length: 30 }, (_, index) =>
+    operation(`w${index}`, [index, Infinity], [put(`v${index}`)]),
+  )
+  const history = [
+    operation('a', [0, 1], [put('x'), written(1)]),
+    ...writes,
+    operation('a', [100, 101], [put('x', 0), written(2)]),
+    operation('a', [102, 103], [put('y', 1), written(2)]),
+  ]
+  const verdict = linearize(history, model, { maxSteps: 10_000 })
+  t.match(verdict, { verdict: 'not linearizable', prefix: [history[0]] })
+})
+
 t.test('the same operations and state are not tried twice', async (t) => {
   const writes = Array.from({ length: 10 }, (_, index) =>
     operation(`w${index}`, [index, Infinity], [put('x')]),

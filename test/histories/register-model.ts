@@ -67,7 +67,16 @@ export function registerModel(
     },
     stateKey: ({ value, version, lastVersion }) =>
       version === 0 ? `nothing after version ${lastVersion}` : `version ${version} ${value}`,
+    // Versions that never start again only rise.
+    ...(afterDelete === 'continues' && { clock: { of: ({ lastVersion }) => lastVersion, latest } }),
   }
+}
+
+/** The last version before which, or at which, an output can come. */
+function latest(_: RegisterInput, output: RegisterOutput | undefined): number {
+  if (output?.kind === 'found') return output.version
+  if (output?.kind === 'written') return output.version - 1
+  return output?.kind === 'refused' && output.actual ? output.actual : Infinity
 }
 
 function agrees(output: RegisterOutput, right: RegisterOutput): boolean {
