@@ -1,4 +1,5 @@
 import t from 'tap'
+import { Deadlines } from './deadlines.ts'
 import { linearize, linearizeByKey, type Operation } from './linearizability.ts'
 import { type RegisterInput, type RegisterOutput, registerModel } from './register-model.ts'
 
@@ -56,6 +57,11 @@ const linearizable: Record<string, RegisterOperation[]> = {
     operation('a', [0, Infinity], [put('x')]),
     operation('b', [1, Infinity], [put('y')]),
     operation('c', [2, 3], [get, found('x', 2)]),
+  ],
+  'two writes without outcome, in the order of their calls': [
+    operation('a', [0, Infinity], [put('x')]),
+    operation('b', [1, Infinity], [put('y')]),
+    operation('c', [2, 3], [get, found('y', 2)]),
   ],
   'one of two that expect the same version is refused': [
     operation('a', [0, 1], [put('x'), written(1)]),
@@ -204,6 +210,19 @@ t.test('a clock ends what only writes without outcome could go on with', async (
   ]
   const verdict = linearize(history, model, { maxSteps: 10_000 })
   t.match(verdict, { verdict: 'not linearizable', prefix: [history[0]] })
+})
+
+t.test('a deadline is missed by what has no place, also by what is put back', async (t) => {
+  const deadlines = new Deadlines([5, Infinity, 3], (latest) => latest)
+  t.equal(deadlines.missedAt(3), undefined)
+  t.equal(deadlines.missedAt(4), 3)
+  deadlines.place(2)
+  t.equal(deadlines.missedAt(4), undefined)
+  t.equal(deadlines.missedAt(6), 5)
+  deadlines.place(0)
+  t.equal(deadlines.missedAt(6), undefined)
+  deadlines.putBack(2)
+  t.equal(deadlines.missedAt(4), 3)
 })
 
 t.test('the same operations and state are not tried twice', async (t) => {
