@@ -15,6 +15,7 @@ import type { Publisher } from './mirror/publisher.ts'
 import { createFileCache } from './scans/file-cache.ts'
 import type { Storage } from './storage/storage.ts'
 import { createWaiters } from './transactions/reservations/waiters.ts'
+import { createSeats } from './watch/seats.ts'
 
 /** What the services stand on. */
 export interface Ground {
@@ -35,12 +36,9 @@ export function createServices(
   { pool, copyPool, stagePool, db, storage, publisher, log }: Ground,
 ): Services & { maintenance: Maintenance; checkpointer: Checkpointer } {
   const metrics = createMetrics()
-  const commitWatch = createCommitWatch({
-    db,
-    pollMs: config.watchPollMs,
-    watchersMax: config.watchersMax,
-    log,
-  })
+  const seats = createSeats(config.watchersMax)
+  const watching = { db, seats, pollMs: config.watchPollMs, log }
+  const commitWatch = createCommitWatch(watching)
   const committer = createCommitter({
     pool,
     batchesMax: config.batchesMax,
@@ -112,7 +110,7 @@ export function createServices(
       commits: committer.counts,
       pool: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
       mirror: publisher.status,
-      watchers: commitWatch.watchers,
+      watchers: seats.taken,
       reservationWaiters: reservationWaiters.count,
     },
   }
