@@ -31,6 +31,7 @@ import { runRoutes } from './runs/routes.ts'
 import { scanRoutes } from './scans/routes.ts'
 import type { ScanListContext } from './scans/scan-list.ts'
 import { type SnapshotRoutesContext, snapshotRoutes } from './snapshots/routes.ts'
+import { type StateWatchContext, stateWatchRoutes } from './state/watch-routes.ts'
 import type { CatalogContext } from './tables/create-table.ts'
 import type { ImportContext } from './tables/import/import-table.ts'
 import { importRoutes } from './tables/import/routes.ts'
@@ -61,6 +62,7 @@ export interface Services
     SnapshotRoutesContext,
     TransactionRoutesContext,
     StagedTransactionRoutesContext,
+    StateWatchContext,
     ReservationRoutesContext {
   checks: Checks
   notes: Notes
@@ -122,6 +124,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(runReadRoutes, services)
   app.register(reservationRoutes, services)
   app.register(watchRoutes, { ...services, eventStreams })
+  app.register(stateWatchRoutes, { ...services, eventStreams })
   app.register(snapshotRoutes, services)
   app.register(scanRoutes, services)
   app.register(changeRoutes, services)

@@ -13,6 +13,7 @@ import { createMetrics } from './http/metrics.ts'
 import { createMaintenance, type Maintenance } from './maintenance/operations.ts'
 import type { Publisher } from './mirror/publisher.ts'
 import { createFileCache } from './scans/file-cache.ts'
+import { createStateWatch } from './state/watch.ts'
 import type { Storage } from './storage/storage.ts'
 import { createWaiters } from './transactions/reservations/waiters.ts'
 import { createSeats } from './watch/seats.ts'
@@ -39,6 +40,7 @@ export function createServices(
   const seats = createSeats(config.watchersMax)
   const watching = { db, seats, pollMs: config.watchPollMs, log }
   const commitWatch = createCommitWatch(watching)
+  const stateWatch = createStateWatch({ ...watching, bookmarkMs: config.watchBookmarkMs })
   const committer = createCommitter({
     pool,
     batchesMax: config.batchesMax,
@@ -49,6 +51,7 @@ export function createServices(
     onBatch: (batch) => {
       publisher.wake(batch.changedTables, batch.units.length)
       commitWatch.wake(batch.changedTables)
+      stateWatch.wake(batch.changedNamespaces)
       observeBatch(metrics, batch)
     },
   })
@@ -67,6 +70,7 @@ export function createServices(
     fileCache: createFileCache({ db, copyPool, bytesMax: config.scanCacheBytesMax }),
     committer,
     commitWatch,
+    stateWatch,
     checkpointer: createCheckpointer({
       db,
       copyPool,
