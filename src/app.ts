@@ -31,6 +31,7 @@ import { runRoutes } from './runs/routes.ts'
 import { scanRoutes } from './scans/routes.ts'
 import type { ScanListContext } from './scans/scan-list.ts'
 import { type SnapshotRoutesContext, snapshotRoutes } from './snapshots/routes.ts'
+import { type StateHistoryContext, stateHistoryRoutes } from './state/history-routes.ts'
 import { type StateWatchContext, stateWatchRoutes } from './state/watch-routes.ts'
 import type { CatalogContext } from './tables/create-table.ts'
 import type { ImportContext } from './tables/import/import-table.ts'
@@ -62,6 +63,7 @@ export interface Services
     SnapshotRoutesContext,
     TransactionRoutesContext,
     StagedTransactionRoutesContext,
+    StateHistoryContext,
     StateWatchContext,
     ReservationRoutesContext {
   checks: Checks
@@ -124,6 +126,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(runReadRoutes, services)
   app.register(reservationRoutes, services)
   app.register(watchRoutes, { ...services, eventStreams })
+  app.register(stateHistoryRoutes, services)
   app.register(stateWatchRoutes, { ...services, eventStreams })
   app.register(snapshotRoutes, services)
   app.register(scanRoutes, services)

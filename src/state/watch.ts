@@ -17,7 +17,7 @@ import {
   type SentWrite,
   type WatchPlace,
 } from './watch-rules.ts'
-import { writeText } from './write-json.ts'
+import { eventData } from './write-json.ts'
 
 /** Sends the writes to namespaces to those who watch them. */
 export type StateWatch = Watch<NamespaceProgress, WatchPlace>
@@ -67,7 +67,7 @@ async function readPage(
 }
 
 function writeEvent({ write, id, hasMore }: SentWrite<ToldWrite>): string {
-  return eventText({ event: write.kind, id, data: writeText(write, { more: hasMore }) })
+  return eventText({ event: write.kind, id, data: eventData(write, hasMore) })
 }
 
 /** Makes bookmarks. Most watchers are at the same revision, and share one. */
