@@ -17,6 +17,10 @@ import { createStateWatch } from './state/watch.ts'
 import type { Storage } from './storage/storage.ts'
 import { createWaiters } from './transactions/reservations/waiters.ts'
 import { createSeats } from './watch/seats.ts'
+import { createTurns } from './watch/turns.ts'
+
+/** Connections of the pool that all who watch take for what they read. */
+const watchReadsMax = 2
 
 /** What the services stand on. */
 export interface Ground {
@@ -38,7 +42,8 @@ export function createServices(
 ): Services & { maintenance: Maintenance; checkpointer: Checkpointer } {
   const metrics = createMetrics()
   const seats = createSeats(config.watchersMax)
-  const watching = { db, seats, pollMs: config.watchPollMs, log }
+  const takeTurn = createTurns(watchReadsMax)
+  const watching = { db, seats, takeTurn, pollMs: config.watchPollMs, log }
   const commitWatch = createCommitWatch(watching)
   const stateWatch = createStateWatch({ ...watching, bookmarkMs: config.watchBookmarkMs })
   const committer = createCommitter({

@@ -4,6 +4,7 @@ import { SharedText } from '../http/shared-text.ts'
 import { Problem } from '../problems.ts'
 import { listProgress } from '../tables/queries.ts'
 import { createPages, type FeedPage } from '../watch/pages.ts'
+import type { TakeTurn } from '../watch/turns.ts'
 import { createWatch, type Watch, type WatchOptions } from '../watch/watch.ts'
 import { summaryText } from './commit-json.ts'
 import { historyNotAvailable, listCommitsAfter } from './history.ts'
@@ -42,9 +43,13 @@ const bytesMax = 256 * 1024
 /** Watches tables: their commits in the order of versions, and their end. */
 export function createCommitWatch({
   db,
+  takeTurn,
   ...options
-}: { db: Db } & Omit<WatchOptions<TableProgress, number>, 'kind'>): CommitWatch {
-  const { pageAt } = createPages<number>()
+}: { db: Db; takeTurn: TakeTurn } & Omit<
+  WatchOptions<TableProgress, number>,
+  'kind'
+>): CommitWatch {
+  const { pageAt } = createPages<number>(takeTurn)
 
   async function readPage(tableId: string, after: number): Promise<FeedPage<number>> {
     const commits = await listCommitsAfter(db, tableId, { after, limit: commitsMax, bytesMax })

@@ -2,6 +2,7 @@ import type { Db } from '../database/connect.ts'
 import { eventText } from '../http/server-sent-events.ts'
 import { SharedText } from '../http/shared-text.ts'
 import { createPages, type FeedPage } from '../watch/pages.ts'
+import type { TakeTurn } from '../watch/turns.ts'
 import { createWatch, type Watch, type WatchOptions } from '../watch/watch.ts'
 import {
   listNamespaceProgress,
@@ -30,9 +31,13 @@ const limits: WindowLimits = { writesMax: 2000, bytesMax: 256 * 1024 }
  */
 export function createStateWatch({
   db,
+  takeTurn,
   ...options
-}: { db: Db } & Omit<WatchOptions<NamespaceProgress, WatchPlace>, 'kind'>): StateWatch {
-  const { pageAt } = createPages<WatchPlace>()
+}: { db: Db; takeTurn: TakeTurn } & Omit<
+  WatchOptions<NamespaceProgress, WatchPlace>,
+  'kind'
+>): StateWatch {
+  const { pageAt } = createPages<WatchPlace>(takeTurn)
   return createWatch({
     ...options,
     kind: {

@@ -1,4 +1,5 @@
 import type { SharedText } from '../http/shared-text.ts'
+import type { TakeTurn } from './turns.ts'
 
 /** What follows a place of a feed. */
 export interface FeedPage<Place> {
@@ -10,15 +11,13 @@ export interface FeedPage<Place> {
   isLast?: boolean
 }
 
-const readsAtOnceMax = 2
 const pagesKeptMax = 16
 /** A larger page is read again for whoever comes to its place later. */
 const keptBytesMax = 1024 * 1024
 
-/** Reads pages of feeds, which readers at the same place share. All of them together take few connections of the pool. */
-export function createPages<Place>() {
+/** Reads pages of feeds, each in its turn; readers at the same place share one. */
+export function createPages<Place>(takeTurn: TakeTurn) {
   const pages = new Map<string, Promise<FeedPage<Place>>>()
-  const takeTurn = createTurns(readsAtOnceMax)
 
   return {
     /** The page at a place that has this name, which `read` reads unless it is known. */
@@ -35,22 +34,5 @@ export function createPages<Place>() {
       if (oldest !== undefined && pages.size > pagesKeptMax) pages.delete(oldest)
       return page
     },
-  }
-}
-
-/** Lets so many works run at once; the others wait for their turn, in order. */
-function createTurns(max: number) {
-  const waiting: (() => void)[] = []
-  let running = 0
-  return async <Result>(work: () => Promise<Result>): Promise<Result> => {
-    if (running < max) running += 1
-    else await new Promise<void>((resolve) => waiting.push(resolve))
-    try {
-      return await work()
-    } finally {
-      const next = waiting.shift()
-      if (next === undefined) running -= 1
-      else next()
-    }
   }
 }
