@@ -32,7 +32,10 @@ import { scanRoutes } from './scans/routes.ts'
 import type { ScanListContext } from './scans/scan-list.ts'
 import { type SnapshotRoutesContext, snapshotRoutes } from './snapshots/routes.ts'
 import { stateBatchRoutes } from './state/batch-routes.ts'
+import { type StateHistoryContext, stateHistoryRoutes } from './state/history-routes.ts'
+import { type StateReadContext, stateReadRoutes } from './state/read-routes.ts'
 import { type StateRoutesContext, stateRoutes } from './state/routes.ts'
+import { type StateWatchContext, stateWatchRoutes } from './state/watch-routes.ts'
 import type { CatalogContext } from './tables/create-table.ts'
 import type { ImportContext } from './tables/import/import-table.ts'
 import { importRoutes } from './tables/import/routes.ts'
@@ -63,7 +66,10 @@ export interface Services
     SnapshotRoutesContext,
     TransactionRoutesContext,
     StateRoutesContext,
+    StateReadContext,
     StagedTransactionRoutesContext,
+    StateHistoryContext,
+    StateWatchContext,
     ReservationRoutesContext {
   checks: Checks
   notes: Notes
@@ -128,6 +134,8 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(runReadRoutes, services)
   app.register(reservationRoutes, services)
   app.register(watchRoutes, { ...services, eventStreams })
+  app.register(stateHistoryRoutes, services)
+  app.register(stateWatchRoutes, { ...services, eventStreams })
   app.register(snapshotRoutes, services)
   app.register(scanRoutes, services)
   app.register(changeRoutes, services)
@@ -135,6 +143,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(verifyRoutes, services)
   app.register(checkpointRoutes, services)
   app.register(stateRoutes, services)
+  app.register(stateReadRoutes, services)
   app.register(stateBatchRoutes, services)
   app.register(maintenanceRoutes, services)
   otherMethods.afterRoutes()

@@ -15,8 +15,14 @@ import type { Publisher } from './mirror/publisher.ts'
 import { createFileCache } from './scans/file-cache.ts'
 import { createEntryReader } from './state/entry-reader.ts'
 import { createNamespaces } from './state/namespaces.ts'
+import { createStateWatch } from './state/watch.ts'
 import type { Storage } from './storage/storage.ts'
 import { createWaiters } from './transactions/reservations/waiters.ts'
+import { createSeats } from './watch/seats.ts'
+import { createTurns } from './watch/turns.ts'
+
+/** Connections of the pool that all who watch take for what they read. */
+const watchReadsMax = 2
 
 /** What the services stand on. */
 export interface Ground {
@@ -37,12 +43,11 @@ export function createServices(
   { pool, copyPool, stagePool, db, storage, publisher, log }: Ground,
 ): Services & { maintenance: Maintenance; checkpointer: Checkpointer } {
   const metrics = createMetrics()
-  const commitWatch = createCommitWatch({
-    db,
-    pollMs: config.watchPollMs,
-    watchersMax: config.watchersMax,
-    log,
-  })
+  const seats = createSeats(config.watchersMax)
+  const takeTurn = createTurns(watchReadsMax)
+  const watching = { db, seats, takeTurn, pollMs: config.watchPollMs, log }
+  const commitWatch = createCommitWatch(watching)
+  const stateWatch = createStateWatch({ ...watching, bookmarkMs: config.watchBookmarkMs })
   const committer = createCommitter({
     pool,
     batchesMax: config.batchesMax,
@@ -53,6 +58,7 @@ export function createServices(
     onBatch: (batch) => {
       publisher.wake(batch.changedTables, batch.units.length)
       commitWatch.wake(batch.changedTables)
+      stateWatch.wake(batch.changedNamespaces)
       observeBatch(metrics, batch)
     },
   })
@@ -75,6 +81,7 @@ export function createServices(
     fileCache: createFileCache({ db, copyPool, bytesMax: config.scanCacheBytesMax }),
     committer,
     commitWatch,
+    stateWatch,
     checkpointer: createCheckpointer({
       db,
       copyPool,
@@ -118,7 +125,7 @@ export function createServices(
       commits: committer.counts,
       pool: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
       mirror: publisher.status,
-      watchers: commitWatch.watchers,
+      watchers: seats.taken,
       reservationWaiters: reservationWaiters.count,
     },
   }

@@ -45,3 +45,10 @@ function told(condition: Condition): number | string | readonly number[] {
   const [only, ...others] = condition.versions
   return only === undefined || others.length > 0 ? condition.versions : only
 }
+
+/** The refusal where there is nothing under a key. */
+export function entryNotFound(namespace: string, key: string): Problem {
+  return new Problem('entry-not-found', `There is no entry "${key}" in "${namespace}".`, {
+    facts: { namespace, key },
+  })
+}

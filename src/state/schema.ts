@@ -124,6 +124,9 @@ export const PutQuery = strictObject({
 })
 export type PutQuery = Static<typeof PutQuery>
 
+/** The header that tells the version of an entry. */
+export const etagHeader = { ETag: Type.String({ description: 'The version, in quotes.' }) }
+
 /** A value that is bytes, as a body. */
 export const RawValue = Type.Unknown({
   description: 'The value itself, of whatever type the header says.',
