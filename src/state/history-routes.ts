@@ -5,7 +5,8 @@ import { listResponse, PageQuery, refusals, strictObject, Version } from '../htt
 import { Problem } from '../problems.ts'
 import { listKeyWrites } from './history-queries.ts'
 import { findNamespaceId } from './queries.ts'
-import { EntryHistory, KeyHistoryParams } from './watch-schema.ts'
+import { EntryParams } from './schema.ts'
+import { EntryHistory } from './watch-schema.ts'
 import { historyText } from './write-json.ts'
 
 /** What the route of history needs. */
@@ -30,7 +31,7 @@ export const stateHistoryRoutes: FastifyPluginAsyncTypebox<StateHistoryContext> 
         summary: 'Writes of an entry, newest first',
         description:
           'Every write that the history of the namespace, or its archive, still has. A page ends early where values are large.',
-        params: KeyHistoryParams,
+        params: EntryParams,
         querystring: strictObject(PageQuery),
         response: {
           200: listResponse('A page of writes.', EntryHistory),

@@ -9,7 +9,7 @@ import {
 } from '../http/schema.ts'
 
 /** The longest name of a namespace or key, in characters. */
-const nameLengthMax = 512
+export const nameLengthMax = 512
 
 const Namespace = Type.String({
   minLength: 1,

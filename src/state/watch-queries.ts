@@ -30,8 +30,8 @@ export interface WindowLimits {
   bytesMax: number
 }
 
-/** About what an event has beside its value. */
-const eventBytes = 300
+/** About what an event has beside its key, value and metadata. */
+const eventBytes = 150
 
 type FoundRow = {
   newest: number
@@ -73,7 +73,7 @@ export async function readWindow(
       order by revision desc, position desc limit 1
     ), wanted as (
       select *, lead(revision) over (order by revision, position) as next,
-        sum(${eventBytes} + coalesce(octet_length(json), octet_length(bytes), 0)
+        sum(${eventBytes} + octet_length(key) + coalesce(octet_length(json), octet_length(bytes), 0)
           + coalesce(pg_column_size(metadata), 0))
           over (order by revision, position rows between unbounded preceding and 1 preceding)
           as before

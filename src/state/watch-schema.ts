@@ -1,24 +1,6 @@
 import Type from 'typebox'
 import { define, noNul, strictObject, Timestamp, Version } from '../http/schema.ts'
-
-const nameLengthMax = 512
-
-const Namespace = Type.String({
-  minLength: 1,
-  maxLength: nameLengthMax,
-  ...noNul,
-  examples: ['consumers'],
-})
-
-const Key = Type.String({
-  minLength: 1,
-  maxLength: nameLengthMax,
-  ...noNul,
-  examples: ['orders.offset'],
-})
-
-export const WatchStateParams = Type.Object({ namespace: Namespace })
-export const KeyHistoryParams = Type.Object({ namespace: Namespace, key: Key })
+import { nameLengthMax } from './schema.ts'
 
 export const WatchStateQuery = strictObject({
   prefix: Type.Optional(

@@ -1,5 +1,6 @@
 import { memberTexts, objectText } from '../http/json-text.ts'
-import type { EntryValue, WriteRow } from './rows.ts'
+import { timeText, valueTexts } from './entry-json.ts'
+import type { WriteRow } from './rows.ts'
 
 type ToldWrite = Omit<WriteRow, 'namespaceId'>
 
@@ -22,15 +23,4 @@ function writeMembers({ revision, position, key, version, kind, isNew, ...row }:
     updatedAt: timeText(row.updatedAt),
     expiresAt: row.expiresAt === null ? undefined : timeText(row.expiresAt),
   }
-}
-
-/** Line breaks of JSON stand between its tokens alone. */
-function valueTexts({ json, contentType, bytes }: EntryValue): Record<string, string | undefined> {
-  if (json !== null) return { value: json.replaceAll(/[\r\n]+/g, ' ') }
-  if (bytes === null) return {}
-  return memberTexts({ valueBase64: bytes.toString('base64'), contentType })
-}
-
-function timeText(time: number): string {
-  return `"${new Date(time).toISOString()}"`
 }

@@ -36,7 +36,7 @@ const instant = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 
 t.test('the history of a key has all its writes, newest first', async (t) => {
   const key = 'a/b?'
-  const value = '{"n": 1.00,\n"m": 12345678901234567890}'
+  const value = '{"n":1.00,"m":12345678901234567890}'
   const steps: StateOperation[][] = [
     [put('other', 0), put(key, 0, { value: { json: value, contentType: null, bytes: null } })],
     [putBytes(key, Buffer.from('bytes'))],
@@ -59,7 +59,7 @@ t.test('the history of a key has all its writes, newest first', async (t) => {
     { kind: 'put', revision: 1, position: 1, version: 1, created: true, key },
   ])
   t.match(body.items[1].expiresAt, instant)
-  t.ok(text.includes('"value":{"n": 1.00, "m": 12345678901234567890}'))
+  t.ok(text.includes(`"value":${value}`))
   const paged: unknown[] = []
   for (let cursor: string | undefined = ''; cursor !== undefined; ) {
     const page = await server.get(`${path}?limit=2${cursor && `&cursor=${cursor}`}`)

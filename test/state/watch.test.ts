@@ -40,7 +40,7 @@ const instant = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 t.test('a watcher is told of each write that follows, as it was made', async (t) => {
   await write(server, 'told', [put('before', 0)])
   const reader = await watch('told')
-  const value = '{"n": 12345678901234567890.00,\n "s": "\\n"}'
+  const value = '{"n":12345678901234567890.00,"s":"\\n"}'
   await write(server, 'told', [
     put('a', 1, { metadata: '{"topic": "orders"}', ttlMs: 86_400_000 }),
     put('b', 2, { value: { json: value, contentType: null, bytes: null } }),
