@@ -31,6 +31,8 @@ import { runRoutes } from './runs/routes.ts'
 import { scanRoutes } from './scans/routes.ts'
 import type { ScanListContext } from './scans/scan-list.ts'
 import { type SnapshotRoutesContext, snapshotRoutes } from './snapshots/routes.ts'
+import { namespaceRoutes } from './state/namespaces/routes.ts'
+import type { NamespaceContext } from './state/namespaces/set-namespace.ts'
 import type { CatalogContext } from './tables/create-table.ts'
 import type { ImportContext } from './tables/import/import-table.ts'
 import { importRoutes } from './tables/import/routes.ts'
@@ -60,6 +62,7 @@ export interface Services
     ScanListContext,
     SnapshotRoutesContext,
     TransactionRoutesContext,
+    NamespaceContext,
     StagedTransactionRoutesContext,
     ReservationRoutesContext {
   checks: Checks
@@ -128,6 +131,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(mirrorRoutes, services)
   app.register(verifyRoutes, services)
   app.register(checkpointRoutes, services)
+  app.register(namespaceRoutes, services)
   app.register(maintenanceRoutes, services)
   otherMethods.afterRoutes()
   return app

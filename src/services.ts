@@ -13,6 +13,7 @@ import { createMetrics } from './http/metrics.ts'
 import { createMaintenance, type Maintenance } from './maintenance/operations.ts'
 import type { Publisher } from './mirror/publisher.ts'
 import { createFileCache } from './scans/file-cache.ts'
+import { createMetadataIndexes, type MetadataIndexes } from './state/namespaces/metadata-indexes.ts'
 import type { Storage } from './storage/storage.ts'
 import { createWaiters } from './transactions/reservations/waiters.ts'
 
@@ -33,7 +34,11 @@ export interface Ground {
 export function createServices(
   config: Config,
   { pool, copyPool, stagePool, db, storage, publisher, log }: Ground,
-): Services & { maintenance: Maintenance; checkpointer: Checkpointer } {
+): Services & {
+  maintenance: Maintenance
+  checkpointer: Checkpointer
+  metadataIndexes: MetadataIndexes
+} {
   const metrics = createMetrics()
   const commitWatch = createCommitWatch({
     db,
@@ -61,6 +66,7 @@ export function createServices(
     aliveMs: config.transactionClaimMs,
     log,
   })
+  const metadataIndexes = createMetadataIndexes({ db, log })
   return {
     db,
     copyPool,
@@ -68,6 +74,8 @@ export function createServices(
     openExport: createExports(copyPool, config.exportStallMsMax),
     fileCache: createFileCache({ db, copyPool, bytesMax: config.scanCacheBytesMax }),
     committer,
+    metadataIndexes,
+    onIndexesWanted: metadataIndexes.wake,
     commitWatch,
     checkpointer: createCheckpointer({
       db,

@@ -124,6 +124,11 @@ export const SettingsSchema = Type.Object({
     200,
     'Time between two looks for reservations that ended at other servers.',
   ),
+  STATE_EXPIRY_POLL_MS: wait(1_000, 'Time between two looks for state entries that have expired.'),
+  STATE_RETENTION_POLL_MS: wait(
+    10_000,
+    'Time between two looks for what the history of the state keeps no longer.',
+  ),
   BATCH_ACTIONS_MAX: count(20_000, 'Actions in one batch of commits at which it is closed.'),
   BATCHES_MAX: count(4, 'Batches of commits in flight at most.'),
   QUEUE_COMMITS_MAX: count(

@@ -45,3 +45,10 @@ function told(condition: Condition): number | string | readonly number[] {
   const [only, ...others] = condition.versions
   return only === undefined || others.length > 0 ? condition.versions : only
 }
+
+/** The refusal where nobody has made the namespace. */
+export function namespaceNotFound(namespace: string): Problem {
+  return new Problem('namespace-not-found', `There is no namespace "${namespace}".`, {
+    facts: { namespace },
+  })
+}
