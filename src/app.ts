@@ -31,8 +31,10 @@ import { runRoutes } from './runs/routes.ts'
 import { scanRoutes } from './scans/routes.ts'
 import type { ScanListContext } from './scans/scan-list.ts'
 import { type SnapshotRoutesContext, snapshotRoutes } from './snapshots/routes.ts'
+import { stateBatchRoutes } from './state/batch-routes.ts'
 import { namespaceRoutes } from './state/namespaces/routes.ts'
 import type { NamespaceContext } from './state/namespaces/set-namespace.ts'
+import { type StateRoutesContext, stateRoutes } from './state/routes.ts'
 import type { CatalogContext } from './tables/create-table.ts'
 import type { ImportContext } from './tables/import/import-table.ts'
 import { importRoutes } from './tables/import/routes.ts'
@@ -62,6 +64,7 @@ export interface Services
     ScanListContext,
     SnapshotRoutesContext,
     TransactionRoutesContext,
+    StateRoutesContext,
     NamespaceContext,
     StagedTransactionRoutesContext,
     ReservationRoutesContext {
@@ -85,6 +88,9 @@ export interface AppOptions {
   log: FastifyBaseLogger
 }
 
+/** A key of the state may have 512 characters of four bytes, each of which is written in three. */
+const paramLengthMax = 512 * 4 * 3
+
 /** The server, ready to listen: the table of contents of the API. */
 export async function buildApp({ config, services, log }: AppOptions): Promise<FastifyInstance> {
   const app: FastifyInstance = Fastify({
@@ -93,7 +99,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
     genReqId: requestIdOf,
     bodyLimit: config.bodyBytesMax,
     ...connectionOptions(config.requestMsMax, log),
-    routerOptions: { maxParamLength: 1000, ignoreTrailingSlash: true },
+    routerOptions: { maxParamLength: paramLengthMax, ignoreTrailingSlash: true },
     schemaController: strictSchemas(),
     frameworkErrors: answerBadAddress,
     return503OnClosing: false,
@@ -131,6 +137,8 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(mirrorRoutes, services)
   app.register(verifyRoutes, services)
   app.register(checkpointRoutes, services)
+  app.register(stateRoutes, services)
+  app.register(stateBatchRoutes, services)
   app.register(namespaceRoutes, services)
   app.register(maintenanceRoutes, services)
   otherMethods.afterRoutes()

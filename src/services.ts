@@ -13,7 +13,9 @@ import { createMetrics } from './http/metrics.ts'
 import { createMaintenance, type Maintenance } from './maintenance/operations.ts'
 import type { Publisher } from './mirror/publisher.ts'
 import { createFileCache } from './scans/file-cache.ts'
+import { createEntryReader } from './state/entry-reader.ts'
 import { createMetadataIndexes, type MetadataIndexes } from './state/namespaces/metadata-indexes.ts'
+import { createNamespaces } from './state/namespaces.ts'
 import type { Storage } from './storage/storage.ts'
 import { createWaiters } from './transactions/reservations/waiters.ts'
 
@@ -71,6 +73,10 @@ export function createServices(
     db,
     copyPool,
     stagePool,
+    namespaces: createNamespaces(db),
+    entryReader: createEntryReader(db),
+    stateValueBytesMax: config.stateValueBytesMax,
+    stateOperationsMax: config.stateOperationsMax,
     openExport: createExports(copyPool, config.exportStallMsMax),
     fileCache: createFileCache({ db, copyPool, bytesMax: config.scanCacheBytesMax }),
     committer,

@@ -124,6 +124,8 @@ export const SettingsSchema = Type.Object({
     200,
     'Time between two looks for reservations that ended at other servers.',
   ),
+  STATE_VALUE_BYTES_MAX: count(8 * 1024 * 1024, 'Size of the value of a state entry at most.'),
+  STATE_OPERATIONS_MAX: count(10_000, 'Operations on state entries in one request at most.'),
   STATE_EXPIRY_POLL_MS: wait(1_000, 'Time between two looks for state entries that have expired.'),
   STATE_RETENTION_POLL_MS: wait(
     10_000,

@@ -12,7 +12,9 @@ export function idempotentRequest(request: FastifyRequest): IdempotentRequest | 
   if (header === undefined) return undefined
   const { body } = request
   const hash =
-    body instanceof LinesBody ? body.hash() : beginHash(request).update(bodyText(request))
+    body instanceof LinesBody
+      ? body.hash()
+      : beginHash(request).update(Buffer.isBuffer(body) ? body : bodyText(request))
   return { key: readKey([header].flat().join(',')), requestHash: hash.digest() }
 }
 

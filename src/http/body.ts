@@ -8,6 +8,7 @@ import { beginHash } from './request-hash.ts'
 
 const jsonType = 'application/json'
 const ndjsonType = 'application/x-ndjson'
+const anyType = '*'
 
 const texts = new WeakMap<FastifyRequest, string>()
 
@@ -37,6 +38,11 @@ export function installBodies(app: FastifyInstance, limits: { linesBytesMax: num
     const sizes = { bytesMax: limits.linesBytesMax, lineBytesMax: request.routeOptions.bodyLimit }
     return new LinesBody(request.raw, beginHash(request), sizes)
   })
+  app.addContentTypeParser<Buffer>(
+    anyType,
+    { parseAs: 'buffer' },
+    async (_request: FastifyRequest, bytes: Buffer) => bytes,
+  )
   app.addHook('preParsing', async (request) => {
     if (carriesBody(request)) refuseUnreadableBody(request, limits.linesBytesMax)
   })
@@ -69,7 +75,7 @@ function refuseUnreadableBody(request: FastifyRequest, linesBytesMax: number): v
     )
   }
   const type = headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase()
-  if (type === undefined || !supported.includes(type)) {
+  if (type === undefined || !isAmong(type, supported)) {
     const given = type === undefined ? 'has no Content-Type' : `is ${type.slice(0, 200)}`
     throw new Problem(
       'unsupported-media-type',
@@ -79,6 +85,11 @@ function refuseUnreadableBody(request: FastifyRequest, linesBytesMax: number): v
   }
   const bytesMax = type === ndjsonType ? linesBytesMax : routeOptions.bodyLimit
   if (Number(headers['content-length'] ?? 0) > bytesMax) throw bodyTooLarge(bytesMax)
+}
+
+/** Where any type is taken, lines are not: they are read by those who ask for them. */
+function isAmong(type: string, supported: readonly string[]): boolean {
+  return supported.includes(type) || (supported.includes('*/*') && type !== ndjsonType)
 }
 
 /** The types of body that a route takes; one that takes none bears an empty object. */

@@ -61,7 +61,7 @@ export interface AskedEntry {
 }
 
 /** Values of entries as they leave the database. */
-interface FlatEntry extends Omit<EntryRow, 'value'> {
+export interface FlatEntry extends Omit<EntryRow, 'value'> {
   json: string | null
   contentType: string | null
   bytes: Buffer | null
@@ -94,7 +94,8 @@ export function times(of = sql``) {
       (extract(epoch from ${of}expires_at) * 1000)::bigint as "expiresAt"`
 }
 
-function toEntry({ json, contentType, bytes, ...row }: FlatEntry): EntryRow {
+/** An entry as the database told it. */
+export function toEntry({ json, contentType, bytes, ...row }: FlatEntry): EntryRow {
   return { ...row, value: { json, contentType, bytes } as EntryValue }
 }
 

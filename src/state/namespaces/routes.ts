@@ -13,15 +13,10 @@ import {
 } from '../../http/schema.ts'
 import { Problem } from '../../problems.ts'
 import { namespaceNotFound } from '../refusals.ts'
+import { NamespaceName, NamespaceParams } from '../schema.ts'
 import { namespaceText, summaryText } from './namespace-json.ts'
 import { findNamespace, listNamespaces } from './queries.ts'
-import {
-  NamespaceList,
-  NamespaceName,
-  NamespaceParams,
-  SetNamespace,
-  StateNamespace,
-} from './schema.ts'
+import { NamespaceList, SetNamespace, StateNamespace } from './schema.ts'
 import { type NamespaceContext, setNamespace } from './set-namespace.ts'
 
 /** `/state` and `/state/:namespace`: the namespaces, what they hold and how they are set. */

@@ -1,21 +1,9 @@
 import Type, { type Static } from 'typebox'
 import { readPreferencePattern } from '../../http/read-preference.ts'
-import { define, noNul, strictObject, Timestamp } from '../../http/schema.ts'
+import { define, strictObject, Timestamp } from '../../http/schema.ts'
 
-/** The longest name of a namespace or key, in characters. */
-const nameLengthMax = 512
 /** A hundred years. */
 const durationMax = 100 * 365 * 86_400_000
-
-export const NamespaceName = Type.String({
-  minLength: 1,
-  maxLength: nameLengthMax,
-  ...noNul,
-  description: 'Name of the namespace: any text without NUL. It is made on the first write.',
-  examples: ['consumers'],
-})
-
-export const NamespaceParams = Type.Object({ namespace: NamespaceName })
 
 const Duration = (description: string) =>
   Type.Integer({ minimum: 1, maximum: durationMax, description })
