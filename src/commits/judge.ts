@@ -15,7 +15,7 @@ import { Problem } from '../problems.ts'
 import { attemptsOf } from '../runs/rules.ts'
 import { enterState, type JudgedProposal, judgeState, stateWrites } from '../state/judge.ts'
 import type { StateProposal } from '../state/operations.ts'
-import { refusedProposal } from '../state/refusals.ts'
+import { refusedProposal } from '../state/rules.ts'
 import {
   type EnteringUnit,
   enterChange,

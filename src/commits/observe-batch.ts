@@ -15,7 +15,10 @@ export function observeBatch(metrics: Metrics, { times, units }: DurableBatch): 
   const { begun, read, judged, durable } = times
   metrics.batchSeconds.observe((durable - begun) / 1000)
   metrics.batchUnits.observe(units.length)
-  const counts = new Map<string, Result & { count: number }>()
+  const counts: Record<'commits' | 'stateWrites', Counts> = {
+    commits: new Map(),
+    stateWrites: new Map(),
+  }
   for (const one of units) {
     const result = resultOf(one)
     // One that came while the batch waited for its lock did not wait before.
@@ -23,20 +26,26 @@ export function observeBatch(metrics: Metrics, { times, units }: DurableBatch): 
     const seconds = (durable - one.submitted) / 1000
     metrics.commitSeconds.observe(seconds)
     metrics.commitWaitSeconds.observe((taken - one.submitted) / 1000)
-    if (one.unit.transaction === undefined) count(counts, result)
-    else observeTransaction(metrics, one.unit, { ...result, seconds })
+    const { transaction, parts } = one.unit
+    if (transaction !== undefined) observeTransaction(metrics, one.unit, { ...result, seconds })
+    else count(parts.length > 0 ? counts.commits : counts.stateWrites, result)
     if (isTraced(one.trace)) {
       const moments = [one.submitted, taken, Math.max(read, taken), judged, durable]
       addStages(one.trace, stagesOf(moments), { 'deltaworks.batch.units': units.length })
     }
   }
-  for (const { outcome, reason, count } of counts.values()) {
-    metrics.commits.inc({ outcome, reason }, count)
+  for (const kind of ['commits', 'stateWrites'] as const) {
+    for (const { outcome, reason, count } of counts[kind].values()) {
+      metrics[kind].inc({ outcome, reason }, count)
+    }
   }
 }
 
+/** How many came to the same, by that. */
+type Counts = Map<string, Result & { count: number }>
+
 /** Most of a batch come to the same, which is then told at once. */
-function count(counts: Map<string, Result & { count: number }>, { outcome, reason }: Result): void {
+function count(counts: Counts, { outcome, reason }: Result): void {
   const key = `${outcome} ${reason}`
   const known = counts.get(key)
   if (known === undefined) counts.set(key, { outcome, reason, count: 1 })

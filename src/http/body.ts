@@ -8,7 +8,7 @@ import { beginHash } from './request-hash.ts'
 
 const jsonType = 'application/json'
 const ndjsonType = 'application/x-ndjson'
-const anyType = '*'
+const bytesType = 'application/octet-stream'
 
 const texts = new WeakMap<FastifyRequest, string>()
 
@@ -39,7 +39,7 @@ export function installBodies(app: FastifyInstance, limits: { linesBytesMax: num
     return new LinesBody(request.raw, beginHash(request), sizes)
   })
   app.addContentTypeParser<Buffer>(
-    anyType,
+    '*',
     { parseAs: 'buffer' },
     async (_request: FastifyRequest, bytes: Buffer) => bytes,
   )
@@ -87,9 +87,9 @@ function refuseUnreadableBody(request: FastifyRequest, linesBytesMax: number): v
   if (Number(headers['content-length'] ?? 0) > bytesMax) throw bodyTooLarge(bytesMax)
 }
 
-/** Where any type is taken, lines are not: they are read by those who ask for them. */
+/** Who takes bytes takes them by any name; but lines are read by those alone who ask for them. */
 function isAmong(type: string, supported: readonly string[]): boolean {
-  return supported.includes(type) || (supported.includes('*/*') && type !== ndjsonType)
+  return supported.includes(type) || (supported.includes(bytesType) && type !== ndjsonType)
 }
 
 /** The types of body that a route takes; one that takes none bears an empty object. */

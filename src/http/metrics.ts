@@ -7,6 +7,7 @@ import { refusals } from './schema.ts'
 export interface Metrics {
   registry: Registry
   commits: Counter<'outcome' | 'reason'>
+  stateWrites: Counter<'outcome' | 'reason'>
   commitSeconds: Histogram
   commitWaitSeconds: Histogram
   transactions: Counter<'outcome' | 'reason'>
@@ -60,9 +61,15 @@ export function createMetrics(): Metrics {
       labelNames: ['outcome', 'reason'],
       registers,
     }),
+    stateWrites: new Counter({
+      name: 'deltaworks_state_writes_total',
+      help: 'Requests that write to one namespace of the state, by what became of them and why.',
+      labelNames: ['outcome', 'reason'],
+      registers,
+    }),
     commitSeconds: new Histogram({
       name: 'deltaworks_commit_duration_seconds',
-      help: 'Time from the proposal of a commit to its verdict.',
+      help: 'Time from the proposal of a commit, or of writes to the state, to its verdict.',
       buckets: seconds,
       registers,
     }),

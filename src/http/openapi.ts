@@ -12,6 +12,10 @@ const tags = [
     name: 'runs',
     description: 'Numbers under which the commits of a pipeline apply once, and their fate.',
   },
+  {
+    name: 'state',
+    description: 'Values under keys: offsets, watermarks, configuration. Versioned, and watched.',
+  },
   { name: 'snapshots', description: 'A table as it stands, or stood at a version or a time.' },
   { name: 'changes', description: 'What is another at one version than at another.' },
   { name: 'scans', description: 'The files of a table that a reader needs.' },

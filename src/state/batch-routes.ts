@@ -1,17 +1,17 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
-import type { Verdict } from '../commits/unit.ts'
 import { memberSources } from '../delta/json.ts'
 import { idempotentRequest, jsonAnswer, problemAnswer, sendOutcome } from '../http/answers.ts'
 import { bodyText } from '../http/body.ts'
 import { objectText } from '../http/json-text.ts'
 import { IdempotencyHeaders, refusals, writeResponse } from '../http/schema.ts'
-import type { Answer, WriteOutcome } from '../idempotency/rules.ts'
+import type { WriteOutcome } from '../idempotency/rules.ts'
+import { Problem } from '../problems.ts'
 import { resultsText } from './entry-json.ts'
 import type { StateProposal, StateResult } from './operations.ts'
-import { receiveComparisons, receiveOperations } from './receive-operations.ts'
-import { ofWriting, type StateRoutesContext } from './routes.ts'
-import { Batch, BatchResult, NamespaceParams, Txn, TxnResult } from './schema.ts'
+import { receiveComparisons, receiveOperations, type StateLimits } from './receive-operations.ts'
+import { Batch, BatchResult, NamespaceParams, ofWriting, Txn, TxnResult } from './schema.ts'
+import { type StateContext, submitProposal } from './submit-proposal.ts'
 
 const ofBatches = [
   ...ofWriting,
@@ -22,7 +22,7 @@ const ofBatches = [
 ] as const
 
 /** `/state/:namespace/batch` and `/txn`: operations on several entries at one moment. */
-export const stateBatchRoutes: FastifyPluginAsyncTypebox<StateRoutesContext> = async (
+export const stateBatchRoutes: FastifyPluginAsyncTypebox<StateContext & StateLimits> = async (
   app,
   context,
 ) => {
@@ -111,23 +111,17 @@ interface Asked {
   text: (result: StateResult) => string
 }
 
-async function submit(
-  { committer, namespaces }: StateRoutesContext,
+function submit(
+  context: StateContext,
   request: FastifyRequest,
   { proposal, text }: Asked,
 ): Promise<WriteOutcome> {
   const { namespace } = request.params as { namespace: string }
-  const answer = (verdict: Verdict): Answer => {
-    if (verdict.kind === 'refused') return problemAnswer(verdict.problem, request)
-    const [result] = verdict.state
-    if (result === undefined) throw new Error('a proposal to the state had no result')
-    return jsonAnswer(200, text(result))
-  }
-  const known = await namespaces.make(namespace)
-  return committer.submit({
-    parts: [],
-    state: [{ ...known, ...proposal }],
+  return submitProposal(context, {
+    namespace,
+    proposal,
     idempotent: idempotentRequest(request),
-    answer,
+    answer: (result) =>
+      result instanceof Problem ? problemAnswer(result, request) : jsonAnswer(200, text(result)),
   })
 }

@@ -1,7 +1,7 @@
 import { memberTexts, objectText } from '../http/json-text.ts'
 import type { OperationResult, StateResult } from './operations.ts'
-import { refusedOperation } from './refusals.ts'
 import type { EntryRow, EntryValue } from './rows.ts'
+import { refusedOperation } from './rules.ts'
 
 /** The tag by which a version of an entry is known. */
 export function etagOf({ version }: Pick<EntryRow, 'version'>): string {

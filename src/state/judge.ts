@@ -1,4 +1,4 @@
-import { holds } from './compare.ts'
+import { holds } from './comparisons.ts'
 import type {
   Condition,
   DeleteOperation,

@@ -60,7 +60,7 @@ export async function listEntries(
         where namespace_id = ${namespaceId} and ${start} and ${end} and ${isThere}
         order by key
         limit ${limit + 1}
-      ) as some
+      ) as found_entries
     ) as page
     where before < ${bytesMax}
     order by key

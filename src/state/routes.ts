@@ -1,8 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
-import type { Committer } from '../commits/committer.ts'
-import type { Verdict } from '../commits/unit.ts'
 import type { Db } from '../database/connect.ts'
 import { idempotentRequest, jsonAnswer, problemAnswer, sendOutcome } from '../http/answers.ts'
 import { bodyText } from '../http/body.ts'
@@ -25,8 +23,7 @@ import { conditionOf, versionsOf } from './conditions.ts'
 import { deletionText, entryText, etagOf, receiptText } from './entry-json.ts'
 import type { EntryReader } from './entry-reader.ts'
 import { keyRange } from './key-range.ts'
-import type { Namespaces } from './namespaces.ts'
-import type { PutOperation, StateOperation } from './operations.ts'
+import type { PutOperation, StateOperation, StateResult } from './operations.ts'
 import { listEntries } from './read-queries.ts'
 import {
   bytesValue,
@@ -44,17 +41,18 @@ import {
   EntryReceipt,
   Key,
   NamespaceParams,
+  ofWriting,
   PutEntry,
   PutQuery,
+  RawValue,
   ReadHeaders,
   WriteHeaders,
 } from './schema.ts'
+import { type StateContext, submitProposal } from './submit-proposal.ts'
 
 /** What the routes of state need. */
-export interface StateRoutesContext extends StateLimits {
+export interface StateRoutesContext extends StateContext, StateLimits {
   db: Db
-  committer: Committer
-  namespaces: Namespaces
   entryReader: EntryReader
 }
 
@@ -82,7 +80,7 @@ export const stateRoutes: FastifyPluginAsyncTypebox<StateRoutesContext> = async 
         body: {
           content: {
             'application/json': { schema: PutEntry },
-            '*/*': { schema: Type.Unknown({ description: 'The value itself.' }) },
+            'application/octet-stream': { schema: RawValue },
           },
         },
         response: {
@@ -119,7 +117,7 @@ export const stateRoutes: FastifyPluginAsyncTypebox<StateRoutesContext> = async 
             ...jsonResponse('The entry.', Entry, etagHeader),
             content: {
               'application/json': { schema: Entry },
-              '*/*': { schema: Type.Unknown({ description: 'The value itself.' }) },
+              'application/octet-stream': { schema: RawValue },
             },
           },
           304: { description: 'It has a version that the caller has.', headers: requestId },
@@ -221,15 +219,6 @@ export const stateRoutes: FastifyPluginAsyncTypebox<StateRoutesContext> = async 
   )
 }
 
-/** The refusals of every write to the state. */
-export const ofWriting = [
-  'invalid-idempotency-key',
-  'idempotency-in-progress',
-  'idempotency-key-reused',
-  'version-mismatch',
-  'precondition-required',
-] as const
-
 function receivePut(request: FastifyRequest, limits: StateLimits): PutOperation {
   const { key } = request.params as { key: string }
   const headers = request.headers as WriteHeaders
@@ -264,35 +253,32 @@ function receiveBytes(
 }
 
 /** Commits one operation, and answers what became of it. */
-async function submit(
-  { committer, namespaces }: StateRoutesContext,
+function submit(
+  context: StateRoutesContext,
   request: FastifyRequest,
   operation: StateOperation,
 ): Promise<WriteOutcome> {
   const { namespace } = request.params as { namespace: string }
-  const known = await namespaces.make(namespace)
-  return committer.submit({
-    parts: [],
-    state: [{ ...known, operations: [operation], isAtomic: true }],
+  return submitProposal(context, {
+    namespace,
+    proposal: { operations: [operation], isAtomic: true },
     idempotent: idempotentRequest(request),
-    answer: (verdict) => answerWrite(verdict, request),
+    answer: (result) =>
+      result instanceof Problem ? problemAnswer(result, request) : answerWrite(result, request),
   })
 }
 
-function answerWrite(verdict: Verdict, request: FastifyRequest): Answer {
-  if (verdict.kind === 'refused') return problemAnswer(verdict.problem, request)
-  const [result] = verdict.state
-  const [done] = result?.results ?? []
-  if (result === undefined || done === undefined) throw new Error('an operation had no result')
-  const { namespace } = result
-  if (done.kind === 'put') {
+function answerWrite(result: StateResult, request: FastifyRequest): Answer {
+  const { namespace, results } = result
+  const [done] = results
+  if (done?.kind === 'put') {
     const { entry, isNew } = done
     const headers = { etag: etagOf(entry) }
     const text = receiptText(namespace, entry)
     if (!isNew) return jsonAnswer(200, text, headers)
     return jsonAnswer(201, text, { ...headers, location: addressOf(namespace, entry.key) })
   }
-  if (done.kind !== 'delete') throw new Error(`an operation came to ${done.kind}`)
+  if (done?.kind !== 'delete') throw new Error('an operation had no result of its kind')
   const { key, version } = done
   if (version === undefined) return problemAnswer(entryNotFound(namespace, key), request)
   return jsonAnswer(200, deletionText(result, { key, version }))

@@ -124,6 +124,21 @@ export const PutQuery = strictObject({
 })
 export type PutQuery = Static<typeof PutQuery>
 
+/** A value that is bytes, as a body. */
+export const RawValue = Type.Unknown({
+  description: 'The value itself, of whatever type the header says.',
+  examples: ['any bytes'],
+})
+
+/** The refusals of every write to the state. */
+export const ofWriting = [
+  'invalid-idempotency-key',
+  'idempotency-in-progress',
+  'idempotency-key-reused',
+  'version-mismatch',
+  'precondition-required',
+] as const
+
 const exampleReceipt = {
   namespace: 'consumers',
   key: 'orders.offset',
