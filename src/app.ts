@@ -35,6 +35,8 @@ import { stateBatchRoutes } from './state/batch-routes.ts'
 import { namespaceRoutes } from './state/namespaces/routes.ts'
 import type { NamespaceContext } from './state/namespaces/set-namespace.ts'
 import { type StateRoutesContext, stateRoutes } from './state/routes.ts'
+import { type SearchContext, searchRoutes } from './state/search/routes.ts'
+import { type TransferContext, transferRoutes } from './state/transfer/routes.ts'
 import type { CatalogContext } from './tables/create-table.ts'
 import type { ImportContext } from './tables/import/import-table.ts'
 import { importRoutes } from './tables/import/routes.ts'
@@ -66,6 +68,8 @@ export interface Services
     TransactionRoutesContext,
     StateRoutesContext,
     NamespaceContext,
+    SearchContext,
+    TransferContext,
     StagedTransactionRoutesContext,
     ReservationRoutesContext {
   checks: Checks
@@ -140,6 +144,8 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(stateRoutes, services)
   app.register(stateBatchRoutes, services)
   app.register(namespaceRoutes, services)
+  app.register(searchRoutes, services)
+  app.register(transferRoutes, services)
   app.register(maintenanceRoutes, services)
   otherMethods.afterRoutes()
   return app

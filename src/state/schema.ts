@@ -213,20 +213,23 @@ export const EntryDeletion = define(
   ),
 )
 
+/** An entry as a request writes it, with its key. */
+export const putFields = {
+  key: Key,
+  value: Type.Optional(JsonValue),
+  valueBase64: Type.Optional(ValueBase64),
+  contentType: Type.Optional(ContentType),
+  metadata: Type.Optional(Metadata),
+  ttlMs: Type.Optional(TtlMs),
+  expectedVersion: Type.Optional(ExpectedVersion),
+}
+
 const OperationSchema = define(
   'StateOperation',
   Type.Union(
     [
       strictObject({
-        put: strictObject({
-          key: Key,
-          value: Type.Optional(JsonValue),
-          valueBase64: Type.Optional(ValueBase64),
-          contentType: Type.Optional(ContentType),
-          metadata: Type.Optional(Metadata),
-          ttlMs: Type.Optional(TtlMs),
-          expectedVersion: Type.Optional(ExpectedVersion),
-        }),
+        put: strictObject(putFields),
       }),
       strictObject({ get: strictObject({ key: Key }) }),
       strictObject({

@@ -12,7 +12,7 @@ import {
   writeResponse,
 } from '../../http/schema.ts'
 import { Problem } from '../../problems.ts'
-import { namespaceNotFound } from '../refusals.ts'
+import { namespaceNotFound } from '../rules.ts'
 import { NamespaceName, NamespaceParams } from '../schema.ts'
 import { namespaceText, summaryText } from './namespace-json.ts'
 import { findNamespace, listNamespaces } from './queries.ts'
