@@ -33,8 +33,12 @@ import type { ScanListContext } from './scans/scan-list.ts'
 import { type SnapshotRoutesContext, snapshotRoutes } from './snapshots/routes.ts'
 import { stateBatchRoutes } from './state/batch-routes.ts'
 import { type StateHistoryContext, stateHistoryRoutes } from './state/history-routes.ts'
+import { namespaceRoutes } from './state/namespaces/routes.ts'
+import type { NamespaceContext } from './state/namespaces/set-namespace.ts'
 import { type StateReadContext, stateReadRoutes } from './state/read-routes.ts'
 import { type StateRoutesContext, stateRoutes } from './state/routes.ts'
+import { type SearchContext, searchRoutes } from './state/search/routes.ts'
+import { type TransferContext, transferRoutes } from './state/transfer/routes.ts'
 import { type StateWatchContext, stateWatchRoutes } from './state/watch-routes.ts'
 import type { CatalogContext } from './tables/create-table.ts'
 import type { ImportContext } from './tables/import/import-table.ts'
@@ -67,6 +71,9 @@ export interface Services
     TransactionRoutesContext,
     StateRoutesContext,
     StateReadContext,
+    NamespaceContext,
+    SearchContext,
+    TransferContext,
     StagedTransactionRoutesContext,
     StateHistoryContext,
     StateWatchContext,
@@ -145,6 +152,9 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(stateRoutes, services)
   app.register(stateReadRoutes, services)
   app.register(stateBatchRoutes, services)
+  app.register(namespaceRoutes, services)
+  app.register(searchRoutes, services)
+  app.register(transferRoutes, services)
   app.register(maintenanceRoutes, services)
   otherMethods.afterRoutes()
   return app

@@ -51,6 +51,12 @@ export const problems = {
     title: 'No such run',
     remedy: 'Begin it with `POST /runs`, or list the runs.',
   },
+  'namespace-not-found': {
+    status: 404,
+    title: 'No such namespace',
+    remedy:
+      'Make it with `PUT /state/{namespace}` or by writing an entry, or list the namespaces with `GET /state`.',
+  },
   'entry-not-found': {
     status: 404,
     title: 'No such entry',

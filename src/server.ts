@@ -13,6 +13,8 @@ import { startSweeper } from './maintenance/sweeper.ts'
 import { startPublisher } from './mirror/publisher.ts'
 import { createServices } from './services.ts'
 import { StartError } from './start-error.ts'
+import { expiredEntries } from './state/expiry.ts'
+import { replacedWrites } from './state/retention/sweep-history.ts'
 import { createStorage } from './storage/create-storage.ts'
 import type { Storage } from './storage/storage.ts'
 import { lapsedWaits } from './transactions/reservations/sweeps.ts'
@@ -74,7 +76,11 @@ export async function startServer(
     overdueTransactions(db, (count) => services.onTransactionEnd('expired', count)),
     stagedLeftovers(db, config),
     lapsedWaits(db),
+    expiredEntries({ db, committer: services.committer, pollMs: config.stateExpiryPollMs }),
+    replacedWrites(db, { pollMs: config.stateRetentionPollMs }),
+    services.metadataIndexes.sweep,
   ]
+  started.defer(services.metadataIndexes.stop)
   for (const sweep of sweeps) started.defer(startSweeper(sweep, log).stop)
   started.defer(services.commitWatch.stop)
   started.defer(services.stateWatch.stop)

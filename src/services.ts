@@ -14,6 +14,7 @@ import { createMaintenance, type Maintenance } from './maintenance/operations.ts
 import type { Publisher } from './mirror/publisher.ts'
 import { createFileCache } from './scans/file-cache.ts'
 import { createEntryReader } from './state/entry-reader.ts'
+import { createMetadataIndexes, type MetadataIndexes } from './state/namespaces/metadata-indexes.ts'
 import { createNamespaces } from './state/namespaces.ts'
 import { createStateWatch } from './state/watch.ts'
 import type { Storage } from './storage/storage.ts'
@@ -41,7 +42,11 @@ export interface Ground {
 export function createServices(
   config: Config,
   { pool, copyPool, stagePool, db, storage, publisher, log }: Ground,
-): Services & { maintenance: Maintenance; checkpointer: Checkpointer } {
+): Services & {
+  maintenance: Maintenance
+  checkpointer: Checkpointer
+  metadataIndexes: MetadataIndexes
+} {
   const metrics = createMetrics()
   const seats = createSeats(config.watchersMax)
   const takeTurn = createTurns(watchReadsMax)
@@ -69,6 +74,7 @@ export function createServices(
     aliveMs: config.transactionClaimMs,
     log,
   })
+  const metadataIndexes = createMetadataIndexes({ db, log })
   return {
     db,
     copyPool,
@@ -80,6 +86,8 @@ export function createServices(
     openExport: createExports(copyPool, config.exportStallMsMax),
     fileCache: createFileCache({ db, copyPool, bytesMax: config.scanCacheBytesMax }),
     committer,
+    metadataIndexes,
+    onIndexesWanted: metadataIndexes.wake,
     commitWatch,
     stateWatch,
     checkpointer: createCheckpointer({

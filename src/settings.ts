@@ -126,6 +126,11 @@ export const SettingsSchema = Type.Object({
   ),
   STATE_VALUE_BYTES_MAX: count(8 * 1024 * 1024, 'Size of the value of a state entry at most.'),
   STATE_OPERATIONS_MAX: count(10_000, 'Operations on state entries in one request at most.'),
+  STATE_EXPIRY_POLL_MS: wait(1_000, 'Time between two looks for state entries that have expired.'),
+  STATE_RETENTION_POLL_MS: wait(
+    10_000,
+    'Time between two looks for what the history of the state keeps no longer.',
+  ),
   BATCH_ACTIONS_MAX: count(20_000, 'Actions in one batch of commits at which it is closed.'),
   BATCHES_MAX: count(4, 'Batches of commits in flight at most.'),
   QUEUE_COMMITS_MAX: count(

@@ -3,10 +3,13 @@ import Type, { type TObject } from 'typebox'
 import { consistencyTokenPattern } from '../database/consistency-token.ts'
 import { invalidRequest } from './faults.ts'
 
+/** What a read preference looks like. */
+export const readPreferencePattern = '^(primary|replica(; ?max-lag-ms=[0-9]{1,9})?)$'
+
 /** What the headers of a read may say, and how that is told to one who has said something else. */
 const readHeaders = {
   'read-preference': {
-    pattern: '^(primary|replica(; ?max-lag-ms=[0-9]{1,9})?)$',
+    pattern: readPreferencePattern,
     description:
       'Where to read: `primary`, `replica` or `replica; max-lag-ms=N`. A server without replicas reads from the primary, which satisfies all of them.',
     message: 'must be primary, replica or replica; max-lag-ms=N',

@@ -2,6 +2,7 @@ import type { Db } from '../database/connect.ts'
 import { isNotPermitted } from '../database/sqlstate.ts'
 import { inTransaction } from '../database/transaction.ts'
 import { deleteExpiredAnswers } from '../idempotency/queries.ts'
+import { sweepHistory } from '../state/retention/sweep-history.ts'
 import {
   checkpoint,
   countExpiredAnswers,
@@ -127,10 +128,12 @@ const works: Record<OperationKind, (options: MaintenanceOptions) => AsyncGenerat
       done += removed
       yield { done, total: removed > 0 ? Math.max(done, expired) : done }
     } while (removed > 0)
+    for await (const writes of sweepHistory(db, { archivesOnly: false })) {
+      yield { done: done + writes.done, total: done + writes.total }
+    }
   },
-  /** What is archived are old state entries, of which there are none yet. */
-  async *archive() {
-    yield { done: 0, total: 0 }
+  async *archive({ db }) {
+    yield* sweepHistory(db, { archivesOnly: true })
   },
   async *checkpoint({ db }) {
     yield { done: 0, total: 1 }

@@ -7,7 +7,7 @@ export const StartParams = Type.Object({
   kind: Type.Enum([...kinds], {
     type: 'string',
     description:
-      '`vacuum`: vacuums and analyzes each SQL table. `retention`: removes Idempotency-Keys that have outlived their time. `archive`: moves old state entries away; there are no state entries yet, so it finds nothing. `checkpoint`: makes PostgreSQL write out what it holds in memory.',
+      '`vacuum`: vacuums and analyzes each SQL table. `retention`: removes Idempotency-Keys that have outlived their time, and what the history of the state keeps no longer. `archive`: the latter in the namespaces that keep it in the archive. `checkpoint`: makes PostgreSQL write out what it holds in memory.',
     examples: ['vacuum'],
   }),
 })
@@ -34,7 +34,7 @@ export const MaintenanceOperation = define(
         { done: Type.Integer({ minimum: 0 }), total: Type.Integer({ minimum: 0 }) },
         {
           description:
-            'Tables of a vacuum, keys of a retention, entries of an archive, one for a checkpoint.',
+            'Tables of a vacuum, keys and writes of a retention, writes of an archive, one for a checkpoint.',
         },
       ),
       error: Type.Optional(Type.String({ description: 'Why it failed.' })),

@@ -1,4 +1,4 @@
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import type { Db, Tx } from '../database/connect.ts'
 import type { EntryRow, EntryValue, NamespaceHead, StateWrites, WriteRow } from './rows.ts'
 
@@ -86,6 +86,11 @@ export async function findEntries(tx: Tx, asked: readonly AskedEntry[]): Promise
   return rows.map(toEntry)
 }
 
+/** Epoch milliseconds as PostgreSQL keeps an instant. */
+export function instantOf(ms: RawBuilder<unknown>) {
+  return sql`timestamptz 'epoch' + ${ms} * interval '1 ms'`
+}
+
 /** The times of an entry or a write as epoch milliseconds; `of` names the table, with its dot. */
 export function times(of = sql``) {
   return sql`
@@ -117,7 +122,7 @@ async function insertWrites(tx: Tx, writes: readonly WriteRow[]): Promise<void> 
   if (writes.length === 0) return
   const newest = new Map(writes.map((write) => [`${write.namespaceId}/${write.key}`, write]))
   const isNewest = new Set(newest.values())
-  const instant = (name: string) => sql`timestamptz 'epoch' + ${sql.raw(name)} * interval '1 ms'`
+  const instant = (name: string) => instantOf(sql.raw(name))
   await sql`
     with input as materialized (
       select namespace_id, revision, position, key, version, kind, json, content_type, bytes,
@@ -153,13 +158,16 @@ async function insertWrites(tx: Tx, writes: readonly WriteRow[]): Promise<void> 
     select namespace_id, key, version, revision, kind <> 'put', json, content_type, bytes,
       metadata, created_at, updated_at, expires_at
     from input where is_newest
-    on conflict (namespace_id, key) do update set
+    ${replacingEntry}`.execute(tx)
+}
+
+/** Has an insert of entries put them in the place of those that are there. */
+export const replacingEntry = sql`on conflict (namespace_id, key) do update set
       version = excluded.version, revision = excluded.revision,
       is_deleted = excluded.is_deleted, json = excluded.json,
       content_type = excluded.content_type, bytes = excluded.bytes,
       metadata = excluded.metadata, created_at = excluded.created_at,
-      updated_at = excluded.updated_at, expires_at = excluded.expires_at`.execute(tx)
-}
+      updated_at = excluded.updated_at, expires_at = excluded.expires_at`
 
 async function updateNamespaces(tx: Tx, heads: readonly NamespaceHead[]): Promise<void> {
   if (heads.length === 0) return

@@ -1,9 +1,10 @@
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import type { Db } from '../database/connect.ts'
 import { type FlatEntry, times, toEntry } from './queries.ts'
 import type { EntryRow } from './rows.ts'
 
-const isThere = sql`not is_deleted and (expires_at is null or expires_at > clock_timestamp())`
+/** Whether an entry is there now. */
+export const isThere = sql`not is_deleted and (expires_at is null or expires_at > clock_timestamp())`
 
 const columns = sql`
       namespace_id as "namespaceId", key, version, revision, is_deleted as "isDeleted", json,
@@ -42,22 +43,45 @@ export interface EntryPage {
   hasMore: boolean
 }
 
-/** Entries of a namespace that are there now, by key; so many at most, and no more than these bytes of values but for one entry. */
-export async function listEntries(
+/** So many entries on a page at most, and no more than these bytes of values but for one entry. */
+export interface PageLimits {
+  limit: number
+  bytesMax: number
+}
+
+/** Entries of a namespace that are there now, by key. */
+export function listEntries(
   db: Db,
-  { namespaceId, from, to, after }: KeyRange & { namespaceId: number },
-  { limit, bytesMax }: { limit: number; bytesMax: number },
+  { namespaceId, ...range }: KeyRange & { namespaceId: number },
+  limits: PageLimits,
 ): Promise<EntryPage> {
+  const source = sql`(
+      select * from state_entries
+      where namespace_id = ${namespaceId} and ${inRange(range)} and ${isThere}
+    )`
+  return readEntryPage(db, source, limits)
+}
+
+/** Whether a key is in a range. */
+export function inRange({ from, to, after }: KeyRange) {
   const start = after === undefined ? sql`key >= ${from}` : sql`key > ${after}`
   const end = to === undefined ? sql`true` : sql`key < ${to}`
+  return sql`${start} and ${end}`
+}
+
+/** The first entries, by key, of those that a query finds. */
+export async function readEntryPage(
+  db: Db,
+  source: RawBuilder<unknown>,
+  { limit, bytesMax }: PageLimits,
+): Promise<EntryPage> {
   const { rows } = await sql<FlatEntry & { found: number }>`
     select ${columns}, found
     from (
       select *, count(*) over () as found, sum(size) over (order by key) - size as before
       from (
         select *, coalesce(octet_length(json), octet_length(bytes)) as size
-        from state_entries
-        where namespace_id = ${namespaceId} and ${start} and ${end} and ${isThere}
+        from ${source} as source
         order by key
         limit ${limit + 1}
       ) as found_entries

@@ -52,3 +52,10 @@ export function entryNotFound(namespace: string, key: string): Problem {
     facts: { namespace, key },
   })
 }
+
+/** The refusal where nobody has made the namespace. */
+export function namespaceNotFound(namespace: string): Problem {
+  return new Problem('namespace-not-found', `There is no namespace "${namespace}".`, {
+    facts: { namespace },
+  })
+}

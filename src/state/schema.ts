@@ -11,7 +11,7 @@ import {
 /** The longest name of a namespace or key, in characters. */
 export const nameLengthMax = 512
 
-const Namespace = Type.String({
+export const NamespaceName = Type.String({
   minLength: 1,
   maxLength: nameLengthMax,
   ...noNul,
@@ -27,8 +27,8 @@ export const Key = Type.String({
   examples: ['orders.offset'],
 })
 
-export const NamespaceParams = Type.Object({ namespace: Namespace })
-export const EntryParams = Type.Object({ namespace: Namespace, key: Key })
+export const NamespaceParams = Type.Object({ namespace: NamespaceName })
+export const EntryParams = Type.Object({ namespace: NamespaceName, key: Key })
 
 const ttlMax = 100 * 365 * 86_400_000
 
@@ -216,20 +216,23 @@ export const EntryDeletion = define(
   ),
 )
 
+/** An entry as a request writes it, with its key. */
+export const putFields = {
+  key: Key,
+  value: Type.Optional(JsonValue),
+  valueBase64: Type.Optional(ValueBase64),
+  contentType: Type.Optional(ContentType),
+  metadata: Type.Optional(Metadata),
+  ttlMs: Type.Optional(TtlMs),
+  expectedVersion: Type.Optional(ExpectedVersion),
+}
+
 const OperationSchema = define(
   'StateOperation',
   Type.Union(
     [
       strictObject({
-        put: strictObject({
-          key: Key,
-          value: Type.Optional(JsonValue),
-          valueBase64: Type.Optional(ValueBase64),
-          contentType: Type.Optional(ContentType),
-          metadata: Type.Optional(Metadata),
-          ttlMs: Type.Optional(TtlMs),
-          expectedVersion: Type.Optional(ExpectedVersion),
-        }),
+        put: strictObject(putFields),
       }),
       strictObject({ get: strictObject({ key: Key }) }),
       strictObject({

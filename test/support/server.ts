@@ -69,6 +69,7 @@ export async function startTestServer(
     log,
   })
   t.teardown(() => services.maintenance.stop())
+  t.teardown(() => services.metadataIndexes.stop())
   if (mirror) services.checkpointer.start()
   t.teardown(() => services.checkpointer.stop())
   t.teardown(() => services.commitWatch.stop())

@@ -50,7 +50,7 @@ const sentMax = 256 * 1024
  * its age, so that what a crashed server leaves can be found.
  */
 export async function createStage({ db, stagePool }: { db: Db; stagePool: Pool }): Promise<Stage> {
-  const table = `stage_${Date.now()}_${randomBytes(8).toString('hex')}`
+  const table = stageName()
   // Nothing is lost with a stage, so its making waits for no flush.
   await sql`
     set local synchronous_commit = off;
@@ -82,6 +82,11 @@ export async function createStage({ db, stagePool }: { db: Db; stagePool: Pool }
       )
     },
   }
+}
+
+/** A name that no other stage has, and that tells its age. */
+export function stageName(): string {
+  return `stage_${Date.now()}_${randomBytes(8).toString('hex')}`
 }
 
 /** In the order of the columns. */
