@@ -400,6 +400,7 @@ create table transactions (
   claim uuid,
   claimed_until timestamp with time zone,
   view pg_snapshot,
+  state_results json,
   constraint transactions_pkey PRIMARY KEY (id),
   constraint transactions_state_check CHECK ((state = ANY (ARRAY['active'::text, 'committing'::text, 'committed'::text, 'rolling-back'::text, 'rolled-back'::text, 'expired'::text])))
 );
@@ -413,3 +414,4 @@ comment on column transactions.is_staged is 'Whether anything may be staged for 
 comment on column transactions.claim is 'While committing: the attempt that has it.';
 comment on column transactions.claimed_until is 'Until when that attempt is taken to live; it renews the time.';
 comment on column transactions.view is 'What all its reads see, once there was one.';
+comment on column transactions.state_results is 'What became of each proposal to the state, as it was answered; null where there was none.';

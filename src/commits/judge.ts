@@ -132,10 +132,12 @@ function judgeUnit(unit: Unit, ledger: Ledger): Verdict {
   const changed = judged.accepted.map((change) => enterChange(change, entering))
   const tables = inPlaces(unit, commits, changed)
   const committedAt = ledger.now
+  const stateResults = state.map(enterState)
   if (transaction !== undefined) {
-    ledger.writes.transactions.push({ ...transaction, committedAt, tables })
+    const done = { committedAt, tables, state: stateResults }
+    ledger.writes.transactions.push({ ...transaction, ...done })
   }
-  return { kind: 'committed', commits, tables, state: state.map(enterState), committedAt }
+  return { kind: 'committed', commits, tables, state: stateResults, committedAt }
 }
 
 /** What is to become of the state, or why one of the proposals is refused. */

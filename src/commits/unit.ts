@@ -93,6 +93,8 @@ export interface CommittedTransaction extends TransactionTerms {
   committedAt: number
   /** What became of its tables, in the order in which they were named. */
   tables: readonly (Commit | ChangedTable)[]
+  /** What it has done to the state. */
+  state: readonly StateResult[]
 }
 
 /** Commits that take effect together or not at all, and how their caller is answered. */

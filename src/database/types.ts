@@ -469,6 +469,10 @@ export interface Transactions {
   priority: number;
   state: string;
   /**
+   * What became of each proposal to the state, as it was answered; null where there was none.
+   */
+  state_results: string | null;
+  /**
    * What became of each table, as it was answered.
    */
   tables: string | null;

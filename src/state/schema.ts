@@ -227,25 +227,44 @@ export const putFields = {
   expectedVersion: Type.Optional(ExpectedVersion),
 }
 
+const PutOperation = strictObject({
+  put: strictObject({
+    key: Key,
+    value: Type.Optional(JsonValue),
+    valueBase64: Type.Optional(ValueBase64),
+    contentType: Type.Optional(ContentType),
+    metadata: Type.Optional(Metadata),
+    ttlMs: Type.Optional(TtlMs),
+    expectedVersion: Type.Optional(ExpectedVersion),
+  }),
+})
+const DeleteOperation = strictObject({
+  delete: strictObject({ key: Key, expectedVersion: Type.Optional(ExpectedVersion) }),
+})
+const GetOperation = strictObject({ get: strictObject({ key: Key }) })
+
+const exampleOperation = { put: { key: 'orders.offset', value: 1200, expectedVersion: 2 } }
+
 const OperationSchema = define(
   'StateOperation',
-  Type.Union(
-    [
-      strictObject({
-        put: strictObject(putFields),
-      }),
-      strictObject({ get: strictObject({ key: Key }) }),
-      strictObject({
-        delete: strictObject({ key: Key, expectedVersion: Type.Optional(ExpectedVersion) }),
-      }),
-    ],
-    {
-      description: 'One of `put`, `get` and `delete`.',
-      examples: [{ put: { key: 'orders.offset', value: 1200, expectedVersion: 2 } }],
-    },
-  ),
+  Type.Union([PutOperation, GetOperation, DeleteOperation], {
+    description: 'One of `put`, `get` and `delete`.',
+    examples: [exampleOperation],
+  }),
 )
 export type OperationBody = Static<typeof OperationSchema>
+
+const WriteSchema = define(
+  'StateWrite',
+  Type.Union([PutOperation, DeleteOperation], {
+    description: 'A `put` or a `delete`.',
+    examples: [exampleOperation],
+  }),
+)
+
+/** Operations of a request that only write. */
+export const Writes = (description: string) =>
+  Type.Array(WriteSchema, { minItems: 1, maxItems: 100_000, description })
 
 /** Operations of a request, in the order in which they are done. */
 export const Operations = (description: string, minItems = 1) =>
@@ -336,7 +355,8 @@ export const Txn = define(
 )
 export type Txn = Static<typeof Txn>
 
-const Results = Type.Array(Type.Object({}, { additionalProperties: true }), {
+/** What became of operations, one after the other. */
+export const StateResults = Type.Array(Type.Object({}, { additionalProperties: true }), {
   description:
     'One for each operation, with the `status` that it would have had by itself: 200 or 201 with the entry, 404, 412, 428 with a `code`.',
 })
@@ -344,7 +364,7 @@ const Results = Type.Array(Type.Object({}, { additionalProperties: true }), {
 export const BatchResult = define(
   'StateBatchResult',
   Type.Object(
-    { revision: Type.Integer({ minimum: 0 }), results: Results },
+    { revision: Type.Integer({ minimum: 0 }), results: StateResults },
     {
       description: 'What became of each operation.',
       examples: [{ revision: 18, results: [{ status: 200, ...exampleReceipt }] }],
@@ -358,7 +378,7 @@ export const TxnResult = define(
     {
       succeeded: Type.Boolean({ description: 'Whether all comparisons held.' }),
       revision: Type.Integer({ minimum: 0 }),
-      results: Results,
+      results: StateResults,
     },
     {
       description: 'What became of a transaction.',

@@ -9,6 +9,7 @@ import type { Asked } from '../tables/create-table.ts'
 import { inSpan } from '../tracing/spans.ts'
 import { readEntries, type TableEntry } from './entries.ts'
 import type { TransactionRow } from './queries.ts'
+import { type ReceiveStateContext, receiveState } from './receive-state.ts'
 import { type ReceiveContext, receiveTables } from './receive-tables.ts'
 import {
   type CountedTable,
@@ -20,7 +21,7 @@ import type { CreateTransaction, TransactionTable } from './schema.ts'
 import { transactionResult } from './transaction-json.ts'
 
 /** What transactions are received and committed with. */
-export interface TransactionContext extends TransactionLimits, ReceiveContext {
+export interface TransactionContext extends TransactionLimits, ReceiveContext, ReceiveStateContext {
   committer: Committer
 }
 
@@ -42,9 +43,12 @@ export async function commitTransaction(
   const transaction = termsOf(body)
   const texts = elementSources(memberSources(text).get('tables') ?? '[]')
   const { parts, changes } = await inSpan('receive', () => receiveTables(entries, texts, context))
+  const stateText = memberSources(text).get('state') ?? '[]'
+  const state = await receiveState(context, body.state ?? [], stateText)
   return context.committer.submit({
     parts: transaction.isolationLevel === 'Serializable' ? parts.map(judgedStrictly) : parts,
     changes: changes.length > 0 ? changes : undefined,
+    state,
     transaction,
     idempotent,
     answer: (verdict) => answer(transactionResult(transaction, verdict)),
@@ -61,23 +65,25 @@ export function termsOf({
 }
 
 /** Refuses what is not offered yet. */
-export function refuseFields(body: CreateTransaction): void {
-  const field = (['state', 'fences'] as const).find((name) => body[name] !== undefined)
-  if (field === undefined) return
-  throw new Problem('not-implemented', `The field ${field} is not offered yet. Leave it out.`, {
+export function refuseField(body: CreateTransaction, field: 'state' | 'fences'): void {
+  if (body[field] === undefined) return
+  const where = field === 'state' ? ' without `commit: true`' : ''
+  throw new Problem('not-implemented', `The field ${field} is not offered yet${where}.`, {
     facts: { field },
   })
 }
 
 function tablesOf(body: CreateTransaction): readonly TransactionTable[] {
-  refuseFields(body)
-  const { tables, expiresInMs } = body
+  refuseField(body, 'fences')
+  const { tables, state, expiresInMs } = body
   if (expiresInMs !== undefined) {
     const message = 'means nothing with commit: true; leave it out'
     throw invalidRequest('body', [{ pointer: '/expiresInMs', message }])
   }
-  if (tables !== undefined) return tables
-  throw invalidRequest('body', [{ pointer: '/tables', message: 'is missing; name the tables' }])
+  if (tables !== undefined || state !== undefined) return tables ?? []
+  throw invalidRequest('body', [
+    { pointer: '/tables', message: 'is missing; name tables, or write to the `state`' },
+  ])
 }
 
 function countTable(

@@ -13,13 +13,15 @@ export interface TransactionRow extends TransactionTerms {
   endedAt: string | null
   /** What became of each table, as JSON. */
   tables: string | null
+  /** What became of the state, as JSON; null where nothing was done to it. */
+  stateResults: string | null
 }
 
 export async function insertTransactions(tx: Tx, rows: readonly TransactionRow[]): Promise<void> {
   if (rows.length === 0) return
   await sql`
     insert into transactions (id, state, isolation_level, priority, label, created_at, ended_at,
-      tables)
+      tables, state_results)
     select * from unnest(
       ${rows.map((row) => row.id)}::uuid[],
       ${rows.map((row) => row.state)}::text[],
@@ -28,7 +30,8 @@ export async function insertTransactions(tx: Tx, rows: readonly TransactionRow[]
       ${rows.map((row) => row.label ?? null)}::text[],
       ${rows.map((row) => row.createdAt)}::timestamptz[],
       ${rows.map((row) => row.endedAt)}::timestamptz[],
-      ${rows.map((row) => row.tables)}::json[])`.execute(tx)
+      ${rows.map((row) => row.tables)}::json[],
+      ${rows.map((row) => row.stateResults)}::json[])`.execute(tx)
 }
 
 /**
@@ -41,16 +44,21 @@ export const presentState = sql<TransactionState>`case
         when expires_at <= clock_timestamp() then 'expired'
         else 'active' end`
 
-/** The columns of a `TransactionRow`, without `tables`. */
+/** The columns of a `TransactionRow`, without those that tell what became of it. */
 export const transactionColumns = sql`
       id, ${presentState} as state, isolation_level as "isolationLevel", priority, label,
       created_at as "createdAt", expires_at as "expiresAt",
       case when ended_at is null and ${presentState} = 'expired' then expires_at else ended_at end
         as "endedAt"`
 
+/** The columns that tell what became of it. */
+export const resultColumns = sql`tables, state_results as "stateResults"`
+
 export async function findTransaction(db: Db, id: string): Promise<TransactionRow | undefined> {
   const { rows } = await sql<TransactionRow>`
-    select ${transactionColumns}, tables from transactions where id = ${id}::uuid`.execute(db)
+    select ${transactionColumns}, ${resultColumns} from transactions where id = ${id}::uuid`.execute(
+    db,
+  )
   return rows[0]
 }
 
@@ -70,7 +78,7 @@ export function transactionNotFound(id: string): Problem {
 }
 
 /** A transaction as a list tells of it. */
-export interface TransactionSummary extends Omit<TransactionRow, 'tables'> {
+export interface TransactionSummary extends Omit<TransactionRow, 'tables' | 'stateResults'> {
   numTables: number
 }
 

@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { ActionSchema, commitCounts, proposalFields } from '../commits/schema.ts'
 import { define, noNul, strictObject, Timestamp } from '../http/schema.ts'
+import { NamespaceName, StateResults, Writes } from '../state/schema.ts'
 import { CreateTable, TableParams } from '../tables/schema.ts'
 import { ReservedTable } from './reservations/schema.ts'
 import { transactionStates } from './states.ts'
@@ -106,7 +107,22 @@ export const CreateTransaction = define(
             'Time for which it may stay active, TRANSACTION_EXPIRES_MS_MAX at most and by default. Only without `commit: true`.',
         }),
       ),
-      state: Type.Optional(Type.Array(Type.Object({}), notOfferedYet)),
+      state: Type.Optional(
+        Type.Array(
+          strictObject({
+            namespace: NamespaceName,
+            operations: Writes(
+              'Done in this order, at one revision. A key is written once at most.',
+            ),
+          }),
+          {
+            minItems: 1,
+            maxItems: 100,
+            description:
+              'What is done to the state with the tables, each namespace once. Only with `commit: true` so far.',
+          },
+        ),
+      ),
       fences: Type.Optional(Type.Array(Type.Object({}), notOfferedYet)),
     },
     {
@@ -117,6 +133,12 @@ export const CreateTransaction = define(
           commit: true,
           label: 'nightly load',
           tables: [{ table: 'sales.orders', operation: 'WRITE', actions: [{ add: exampleAdd }] }],
+          state: [
+            {
+              namespace: 'loader',
+              operations: [{ put: { key: 'sales.orders', value: { offset: 1200 } } }],
+            },
+          ],
         },
       ],
     },
@@ -214,6 +236,16 @@ export const Transaction = define(
           description:
             'What became of each table, or is staged for it, in the order in which they were named.',
         }),
+      ),
+      stateResults: Type.Optional(
+        Type.Array(
+          Type.Object({
+            namespace: Type.String(),
+            revision: Type.Integer({ minimum: 0 }),
+            results: StateResults,
+          }),
+          { description: 'What became of the state, in the order in which it was named.' },
+        ),
       ),
       reservations: Type.Optional(
         Type.Array(ReservedTable, { description: 'Of one under way: the tables it has reserved.' }),

@@ -8,6 +8,8 @@ import type {
 } from '../commits/unit.ts'
 import { memberTexts, objectText } from '../http/json-text.ts'
 import type { Problem } from '../problems.ts'
+import { resultsText } from '../state/entry-json.ts'
+import type { StateResult } from '../state/operations.ts'
 import type { TransactionRow, TransactionSummary } from './queries.ts'
 import type { ReservedTable } from './reservations/queries.ts'
 import type { StagedTableRow } from './staged/table-queries.ts'
@@ -24,6 +26,7 @@ export function transactionResult(
 export function transactionRow({
   committedAt,
   tables,
+  state,
   begun,
   ...terms
 }: CommittedTransaction): TransactionRow {
@@ -34,19 +37,30 @@ export function transactionRow({
     createdAt: begun?.createdAt ?? at,
     expiresAt: null,
     endedAt: at,
-    tables: receiptsText(tables),
+    tables: textOnce(tables, tableReceiptText) ?? '[]',
+    stateResults: textOnce(state, stateResultText) ?? null,
   }
 }
 
 /** Wanted twice: for the answer and for the row. */
-const receiptTexts = new WeakMap<CommittedTransaction['tables'], string>()
+const texts = new WeakMap<readonly unknown[], string>()
 
-function receiptsText(tables: CommittedTransaction['tables']): string {
-  const known = receiptTexts.get(tables)
-  if (known !== undefined) return known
-  const text = `[${tables.map(tableReceiptText).join(',')}]`
-  receiptTexts.set(tables, text)
-  return text
+/** What became of the tables, or of the state, as a list; undefined where there were none. */
+function textOnce<Result>(
+  results: readonly Result[],
+  text: (result: Result) => string,
+): string | undefined {
+  if (results.length === 0) return undefined
+  const known = texts.get(results) ?? `[${results.map(text).join(',')}]`
+  texts.set(results, known)
+  return known
+}
+
+function stateResultText(result: StateResult): string {
+  return objectText({
+    ...memberTexts({ namespace: result.namespace, revision: result.revision }),
+    results: resultsText(result),
+  })
 }
 
 function tableReceiptText(table: Commit | ChangedTable): string {
@@ -63,6 +77,7 @@ export function transactionText({ reservations = [], ...row }: ShownTransaction)
   return objectText({
     ...termMembers(row),
     tables: row.tables ?? undefined,
+    stateResults: row.stateResults ?? undefined,
     reservations: reservations.length === 0 ? undefined : JSON.stringify(reservations),
   })
 }
@@ -91,7 +106,9 @@ export function stagedTableText({ tableId, fields, ...row }: StagedTableRow): st
   })
 }
 
-function termMembers(row: Omit<TransactionRow, 'tables'>): Record<string, string | undefined> {
+function termMembers(
+  row: Omit<TransactionRow, 'tables' | 'stateResults'>,
+): Record<string, string | undefined> {
   const { id, state, isolationLevel, priority, createdAt, endedAt } = row
   const isUnderWay = state === 'active' || state === 'committing'
   return memberTexts({

@@ -248,8 +248,7 @@ t.test('what is not offered yet is refused as that', async (t) => {
   const table = await server.makeTable()
   const tables = [{ table, actions: [add('a')] }]
   const cases = [
-    [{ tables, state: [] }, 'state'],
-    [{ tables, commit: true, state: [] }, 'state'],
+    [{ tables, state: [{ namespace: 'n', operations: [{ delete: { key: 'k' } }] }] }, 'state'],
     [{ tables, commit: true, fences: [] }, 'fences'],
   ] as const
   for (const [body, field] of cases) {

@@ -9,7 +9,7 @@ import type { Asked } from '../../tables/create-table.ts'
 import { tableNotFound } from '../../tables/get-table.ts'
 import { findTableIds } from '../../tables/queries.ts'
 import { tableKey } from '../../tables/rules.ts'
-import { refuseFields, termsOf } from '../commit-transaction.ts'
+import { refuseField, termsOf } from '../commit-transaction.ts'
 import { readEntries, type TableEntry } from '../entries.ts'
 import { repeatedTable } from '../judge.ts'
 import type { TransactionRow } from '../queries.ts'
@@ -37,7 +37,8 @@ export async function beginTransaction(
   { idempotent, answer }: Asked<TransactionRow>,
 ): Promise<WriteOutcome> {
   const { db, idempotencyRetentionMs: retentionMs } = context
-  refuseFields(body)
+  refuseField(body, 'fences')
+  refuseField(body, 'state')
   const expiresInMs = readExpiry(body, context)
   const terms = { ...termsOf(body), expiresInMs }
   const entries = readEntries(body.tables ?? [], { isWhole: false })

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { TransactionTerms } from '../../commits/unit.ts'
 import type { Db, Tx } from '../../database/connect.ts'
-import { presentState, type TransactionRow, transactionColumns } from '../queries.ts'
+import { presentState, resultColumns, type TransactionRow, transactionColumns } from '../queries.ts'
 
 /** The terms of a transaction that is begun, and for how long it may stay active. */
 export interface BegunTerms extends TransactionTerms {
@@ -18,7 +18,7 @@ export async function insertActive(tx: Tx, terms: BegunTerms): Promise<Transacti
     select ${id}::uuid, 'active', ${isolationLevel}, ${priority}, ${label}, now,
       now + ${expiresInMs} * interval '1 ms', true
     from (select date_trunc('milliseconds', clock_timestamp()) as now) clock
-    returning ${transactionColumns}, tables`.execute(tx)
+    returning ${transactionColumns}, ${resultColumns}`.execute(tx)
   return rows[0] as TransactionRow
 }
 
@@ -46,7 +46,7 @@ export interface LockedTransaction extends TransactionRow {
 /** Locks a transaction, and so orders all that is done with it. */
 export async function lockTransaction(tx: Tx, id: string): Promise<LockedTransaction | undefined> {
   const { rows } = await sql<LockedTransaction>`
-    select ${transactionColumns}, tables, view,
+    select ${transactionColumns}, ${resultColumns}, view,
       state = 'committing' and ${presentState} <> 'committing' as "wasCommitting",
       (extract(epoch from clock_timestamp() - created_at) * 1000)::bigint as "ageMs"
     from transactions where id = ${id}::uuid
@@ -130,12 +130,14 @@ export async function updateCommitted(tx: Tx, rows: readonly TransactionRow[]): 
   if (rows.length === 0) return
   await sql`
     update transactions t
-    set state = 'committed', ended_at = c.ended_at, tables = c.tables, claim = null,
-      claimed_until = null
+    set state = 'committed', ended_at = c.ended_at, tables = c.tables,
+      state_results = c.state_results, claim = null, claimed_until = null
     from unnest(
       ${rows.map(({ id }) => id)}::uuid[],
       ${rows.map(({ endedAt }) => endedAt)}::timestamptz[],
-      ${rows.map(({ tables }) => tables)}::json[]) as c (id, ended_at, tables)
+      ${rows.map(({ tables }) => tables)}::json[],
+      ${rows.map(({ stateResults }) => stateResults)}::json[])
+      as c (id, ended_at, tables, state_results)
     where t.id = c.id`.execute(tx)
 }
 
@@ -152,6 +154,8 @@ export async function updateRolledBack(tx: Tx, id: string): Promise<TransactionR
     update transactions set state = 'rolled-back', ended_at = clock_timestamp()
     where id = ${id}::uuid and state = 'rolling-back'`.execute(tx)
   const { rows } = await sql<TransactionRow>`
-    select ${transactionColumns}, tables from transactions where id = ${id}::uuid`.execute(tx)
+    select ${transactionColumns}, ${resultColumns} from transactions where id = ${id}::uuid`.execute(
+    tx,
+  )
   return rows[0]
 }
