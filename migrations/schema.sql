@@ -227,12 +227,15 @@ create table state_archive (
   created_at timestamp with time zone not null,
   updated_at timestamp with time zone not null,
   expires_at timestamp with time zone,
+  is_new boolean not null default false,
   constraint state_archive_pkey PRIMARY KEY (namespace_id, key, revision),
   constraint state_history_kind_check CHECK ((kind = ANY (ARRAY['put'::text, 'delete'::text, 'expire'::text])))
 );
+CREATE INDEX state_archive_revision_idx ON public.state_archive USING btree (namespace_id, revision);
 comment on column state_archive.position is 'Place among the writes of the revision, from 0.';
 comment on column state_archive.created_at is 'When the entry was made that was written to.';
 comment on column state_archive.updated_at is 'When this was written.';
+comment on column state_archive.is_new is 'Whether it is a put of a key that had no entry.';
 
 create table state_entries (
   namespace_id integer not null,
@@ -268,6 +271,7 @@ create table state_history (
   created_at timestamp with time zone not null,
   updated_at timestamp with time zone not null,
   expires_at timestamp with time zone,
+  is_new boolean not null default false,
   constraint state_history_pkey PRIMARY KEY (namespace_id, revision, "position"),
   constraint state_history_kind_check CHECK ((kind = ANY (ARRAY['put'::text, 'delete'::text, 'expire'::text])))
 );
@@ -275,6 +279,7 @@ CREATE INDEX state_history_key_idx ON public.state_history USING btree (namespac
 comment on column state_history.position is 'Place among the writes of the revision, from 0.';
 comment on column state_history.created_at is 'When the entry was made that was written to.';
 comment on column state_history.updated_at is 'When this was written.';
+comment on column state_history.is_new is 'Whether it is a put of a key that had no entry.';
 
 create table state_namespaces (
   id integer not null,

@@ -32,11 +32,14 @@ import { scanRoutes } from './scans/routes.ts'
 import type { ScanListContext } from './scans/scan-list.ts'
 import { type SnapshotRoutesContext, snapshotRoutes } from './snapshots/routes.ts'
 import { stateBatchRoutes } from './state/batch-routes.ts'
+import { type StateHistoryContext, stateHistoryRoutes } from './state/history-routes.ts'
 import { namespaceRoutes } from './state/namespaces/routes.ts'
 import type { NamespaceContext } from './state/namespaces/set-namespace.ts'
+import { type StateReadContext, stateReadRoutes } from './state/read-routes.ts'
 import { type StateRoutesContext, stateRoutes } from './state/routes.ts'
 import { type SearchContext, searchRoutes } from './state/search/routes.ts'
 import { type TransferContext, transferRoutes } from './state/transfer/routes.ts'
+import { type StateWatchContext, stateWatchRoutes } from './state/watch-routes.ts'
 import type { CatalogContext } from './tables/create-table.ts'
 import type { ImportContext } from './tables/import/import-table.ts'
 import { importRoutes } from './tables/import/routes.ts'
@@ -67,10 +70,13 @@ export interface Services
     SnapshotRoutesContext,
     TransactionRoutesContext,
     StateRoutesContext,
+    StateReadContext,
     NamespaceContext,
     SearchContext,
     TransferContext,
     StagedTransactionRoutesContext,
+    StateHistoryContext,
+    StateWatchContext,
     ReservationRoutesContext {
   checks: Checks
   notes: Notes
@@ -135,6 +141,8 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(runReadRoutes, services)
   app.register(reservationRoutes, services)
   app.register(watchRoutes, { ...services, eventStreams })
+  app.register(stateHistoryRoutes, services)
+  app.register(stateWatchRoutes, { ...services, eventStreams })
   app.register(snapshotRoutes, services)
   app.register(scanRoutes, services)
   app.register(changeRoutes, services)
@@ -142,6 +150,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(verifyRoutes, services)
   app.register(checkpointRoutes, services)
   app.register(stateRoutes, services)
+  app.register(stateReadRoutes, services)
   app.register(stateBatchRoutes, services)
   app.register(namespaceRoutes, services)
   app.register(searchRoutes, services)

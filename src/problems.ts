@@ -73,10 +73,22 @@ export const problems = {
     remedy:
       'Ask for a version from 0 to `currentVersion`, or a timestamp not before the table was made.',
   },
+  'revision-not-found': {
+    status: 404,
+    title: 'The namespace has no such revision yet',
+    remedy:
+      'Name a revision up to `currentRevision`. If there was one, the database is an older copy: read the entries again.',
+  },
+  'events-compacted': {
+    status: 410,
+    title: 'Events that were asked for are gone',
+    remedy:
+      'Read the entries again, and watch from a revision that is left: the oldest is `historyFrom`.',
+  },
   'history-not-available': {
     status: 410,
     title: 'The history does not reach back so far',
-    remedy: 'Ask for a version from `historyFrom` on, or a timestamp not before it.',
+    remedy: 'Ask for a version or revision from `historyFrom` on, or a timestamp not before it.',
   },
   'method-not-allowed': {
     status: 405,

@@ -83,6 +83,7 @@ export async function startServer(
   started.defer(services.metadataIndexes.stop)
   for (const sweep of sweeps) started.defer(startSweeper(sweep, log).stop)
   started.defer(services.commitWatch.stop)
+  started.defer(services.stateWatch.stop)
   started.defer(services.committer.idle)
   started.defer(services.maintenance.stop)
   services.checkpointer.start()

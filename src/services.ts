@@ -16,8 +16,14 @@ import { createFileCache } from './scans/file-cache.ts'
 import { createEntryReader } from './state/entry-reader.ts'
 import { createMetadataIndexes, type MetadataIndexes } from './state/namespaces/metadata-indexes.ts'
 import { createNamespaces } from './state/namespaces.ts'
+import { createStateWatch } from './state/watch.ts'
 import type { Storage } from './storage/storage.ts'
 import { createWaiters } from './transactions/reservations/waiters.ts'
+import { createSeats } from './watch/seats.ts'
+import { createTurns } from './watch/turns.ts'
+
+/** Connections of the pool that all who watch take for what they read. */
+const watchReadsMax = 2
 
 /** What the services stand on. */
 export interface Ground {
@@ -42,12 +48,11 @@ export function createServices(
   metadataIndexes: MetadataIndexes
 } {
   const metrics = createMetrics()
-  const commitWatch = createCommitWatch({
-    db,
-    pollMs: config.watchPollMs,
-    watchersMax: config.watchersMax,
-    log,
-  })
+  const seats = createSeats(config.watchersMax)
+  const takeTurn = createTurns(watchReadsMax)
+  const watching = { db, seats, takeTurn, pollMs: config.watchPollMs, log }
+  const commitWatch = createCommitWatch(watching)
+  const stateWatch = createStateWatch({ ...watching, bookmarkMs: config.watchBookmarkMs })
   const committer = createCommitter({
     pool,
     batchesMax: config.batchesMax,
@@ -58,6 +63,7 @@ export function createServices(
     onBatch: (batch) => {
       publisher.wake(batch.changedTables, batch.units.length)
       commitWatch.wake(batch.changedTables)
+      stateWatch.wake(batch.changedNamespaces)
       observeBatch(metrics, batch)
     },
   })
@@ -83,6 +89,7 @@ export function createServices(
     metadataIndexes,
     onIndexesWanted: metadataIndexes.wake,
     commitWatch,
+    stateWatch,
     checkpointer: createCheckpointer({
       db,
       copyPool,
@@ -126,7 +133,7 @@ export function createServices(
       commits: committer.counts,
       pool: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
       mirror: publisher.status,
-      watchers: commitWatch.watchers,
+      watchers: seats.taken,
       reservationWaiters: reservationWaiters.count,
     },
   }

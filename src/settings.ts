@@ -147,7 +147,11 @@ export const SettingsSchema = Type.Object({
     'Memory for what scans keep of files at most; larger tables are read for each scan.',
   ),
   WATCHERS_MAX: count(10_000, 'Streams of events that are open at most; more get 429.'),
-  WATCH_POLL_MS: wait(500, 'Time between two looks for commits of other servers to be watched.'),
+  WATCH_POLL_MS: wait(500, 'Time between two looks for writes of other servers to be watched.'),
+  WATCH_BOOKMARK_MS: wait(
+    10_000,
+    'Time after which a stream of state that had nothing to send says how far it has come.',
+  ),
   WATCH_BLOCKED_MS_MAX: wait(60_000, 'Time for which a stream may wait for its reader at most.'),
   REQUEST_MS_MAX: wait(120_000, 'Time in which a request must have arrived whole.'),
   SHUTDOWN_MS_MAX: wait(30_000, 'Time that requests under way get to finish at a stop.'),

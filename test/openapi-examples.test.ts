@@ -41,7 +41,15 @@ async function beginTransaction(server: TestServer): Promise<string> {
   return (await server.post('/transactions', { tables })).body.id
 }
 
-const order = ['createTable', 'createCommit', '', 'dropTable', 'undropTable']
+const order = [
+  'createTable',
+  'createCommit',
+  'putEntry',
+  '',
+  'deleteEntry',
+  'dropTable',
+  'undropTable',
+]
 const placeOf = ({ operation }: (typeof requests)[number]) =>
   order.indexOf(order.includes(operation.operationId) ? operation.operationId : '')
 

@@ -56,6 +56,8 @@ export interface BatchResult {
   times: StageTimes
   /** The tables that have a new version. */
   changedTables: string[]
+  /** The namespaces of the state that have a new revision, by name. */
+  changedNamespaces: string[]
   /** Whether it had to wait for a table, which another transaction then left changed. */
   waited: boolean
   /** Stands for the state that the batch left. Undefined when PostgreSQL went away right behind the commit. */
@@ -92,6 +94,7 @@ export async function commitBatch(
       changedTables: [...writes.heads, ...writes.tables.map(({ head }) => head)].map(
         ({ id }) => id,
       ),
+      changedNamespaces: writes.state.namespaces.map(({ namespace }) => namespace),
       waited,
     }
     return { result, writes: [...write(tx, writes), clearReserved(tx, freed)] }

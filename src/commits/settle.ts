@@ -29,6 +29,8 @@ export interface DurableBatch {
   times: StageTimes & { begun: number; durable: number }
   units: readonly SettledUnit[]
   changedTables: readonly string[]
+  /** By name. */
+  changedNamespaces: readonly string[]
 }
 
 export interface SettleOptions<U extends SubmittedUnit> extends CommitOptions {
@@ -71,7 +73,7 @@ export async function settle<U extends SubmittedUnit>(
       units.map(({ unit }) => unit),
       { ...options, expectsWait, takeIn: unitsTakenIn },
     )
-    const { outcomes, times, changedTables, waited, consistencyToken } = result
+    const { outcomes, times, waited, consistencyToken, ...changed } = result
     const judged: (U & SettledUnit)[] = []
     const held: U[] = []
     for (const one of batch) {
@@ -80,7 +82,7 @@ export async function settle<U extends SubmittedUnit>(
       else judged.push({ ...one, outcome })
     }
     const durable = performance.now()
-    options.onBatch({ times: { ...times, begun, durable }, units: judged, changedTables })
+    options.onBatch({ times: { ...times, begun, durable }, units: judged, ...changed })
     for (const { outcome, resolve, reject } of judged) {
       if (outcome instanceof Problem) reject(outcome)
       else resolve({ answer: outcome.answer, replayed: outcome.replayed, consistencyToken })

@@ -253,6 +253,10 @@ export interface StateArchive {
    */
   created_at: Instant;
   expires_at: Instant | null;
+  /**
+   * Whether it is a put of a key that had no entry.
+   */
+  is_new: Generated<boolean>;
   json: string | null;
   key: string;
   kind: string;
@@ -302,6 +306,10 @@ export interface StateHistory {
    */
   created_at: Instant;
   expires_at: Instant | null;
+  /**
+   * Whether it is a put of a key that had no entry.
+   */
+  is_new: Generated<boolean>;
   json: string | null;
   key: string;
   kind: string;

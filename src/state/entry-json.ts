@@ -8,7 +8,7 @@ export function etagOf({ version }: Pick<EntryRow, 'version'>): string {
   return `"${version}"`
 }
 
-/** A value as members of an object, JSON token for token. */
+/** A value as members of an object, JSON token for token. It was compacted when it came, so it is one line. */
 export function valueTexts({ json, contentType, bytes }: EntryValue) {
   if (json !== null) return { value: json }
   if (bytes === null) return {}
@@ -45,10 +45,15 @@ export function deletionText(
 
 function timeTexts({ createdAt, updatedAt, expiresAt }: EntryRow) {
   return {
-    createdAt: `"${new Date(createdAt).toISOString()}"`,
-    updatedAt: `"${new Date(updatedAt).toISOString()}"`,
-    expiresAt: expiresAt === null ? undefined : `"${new Date(expiresAt).toISOString()}"`,
+    createdAt: timeText(createdAt),
+    updatedAt: timeText(updatedAt),
+    expiresAt: expiresAt === null ? undefined : timeText(expiresAt),
   }
+}
+
+/** Epoch milliseconds in RFC 3339, as JSON. */
+export function timeText(time: number): string {
+  return `"${new Date(time).toISOString()}"`
 }
 
 /** What became of each operation of a proposal, with the status that it would have had by itself. */

@@ -55,7 +55,7 @@ export interface JudgedProposal {
   succeeded: boolean
   results: OperationResult[]
   /** In the order of its operations. */
-  writes: { kind: WriteKind; entry: EntryRow; before: EntryRow | undefined }[]
+  writes: { kind: WriteKind; isNew: boolean; entry: EntryRow; before: EntryRow | undefined }[]
 }
 
 /** An operation by which a whole proposal is refused. */
@@ -92,7 +92,8 @@ export function judgeState(
     judged.results.push(result.told)
     if (result.entry === undefined || operation.kind === 'get') continue
     draft.set(key, result.entry)
-    judged.writes.push({ kind: operation.kind, entry: result.entry, before })
+    const isNew = result.told.kind === 'put' && result.told.isNew
+    judged.writes.push({ kind: operation.kind, isNew, entry: result.entry, before })
   }
   return judged
 }
@@ -205,12 +206,12 @@ function remove(
 export function enterState({ ledger, succeeded, results, writes }: JudgedProposal): StateResult {
   const { head, entries } = ledger
   if (writes.length > 0) head.revision += 1
-  for (const [position, { kind, entry, before }] of writes.entries()) {
+  for (const [position, { kind, isNew, entry, before }] of writes.entries()) {
     const wasCounted = before !== undefined && !before.isDeleted
     head.numEntries += Number(!entry.isDeleted) - Number(wasCounted)
     entries.set(entry.key, entry)
     const { isDeleted: _isDeleted, ...row } = entry
-    ledger.writes.push({ ...row, kind, position })
+    ledger.writes.push({ ...row, kind, isNew, position })
   }
   const { id, namespace, revision } = head
   return { namespaceId: id, namespace, revision, succeeded, results }

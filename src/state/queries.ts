@@ -127,7 +127,7 @@ async function insertWrites(tx: Tx, writes: readonly WriteRow[]): Promise<void> 
     with input as materialized (
       select namespace_id, revision, position, key, version, kind, json, content_type, bytes,
         metadata, ${instant('created_ms')} as created_at, ${instant('updated_ms')} as updated_at,
-        ${instant('expires_ms')} as expires_at, is_newest
+        ${instant('expires_ms')} as expires_at, is_new, is_newest
       from unnest(
         ${writes.map(({ namespaceId }) => namespaceId)}::integer[],
         ${writes.map(({ revision }) => revision)}::bigint[],
@@ -142,14 +142,15 @@ async function insertWrites(tx: Tx, writes: readonly WriteRow[]): Promise<void> 
         ${writes.map(({ createdAt }) => createdAt)}::bigint[],
         ${writes.map(({ updatedAt }) => updatedAt)}::bigint[],
         ${writes.map(({ expiresAt }) => expiresAt)}::bigint[],
+        ${writes.map(({ isNew }) => isNew)}::boolean[],
         ${writes.map((write) => isNewest.has(write))}::boolean[])
         as w (namespace_id, revision, position, key, version, kind, json, content_type, bytes,
-          metadata, created_ms, updated_ms, expires_ms, is_newest)
+          metadata, created_ms, updated_ms, expires_ms, is_new, is_newest)
     ), history as (
       insert into state_history (namespace_id, revision, position, key, version, kind, json,
-        content_type, bytes, metadata, created_at, updated_at, expires_at)
+        content_type, bytes, metadata, created_at, updated_at, expires_at, is_new)
       select namespace_id, revision, position, key, version, kind, json, content_type, bytes,
-        metadata, created_at, updated_at, expires_at
+        metadata, created_at, updated_at, expires_at, is_new
       from input
     )
     insert into state_entries (namespace_id, key, version, revision, is_deleted, json,

@@ -1,30 +1,15 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
-import type { Db } from '../database/connect.ts'
 import { idempotentRequest, jsonAnswer, problemAnswer, sendOutcome } from '../http/answers.ts'
 import { bodyText } from '../http/body.ts'
-import { sendList } from '../http/lists.ts'
-import {
-  jsonResponse,
-  listResponse,
-  locationHeader,
-  PageQuery,
-  refusals,
-  requestId,
-  strictObject,
-  Version,
-  writeResponse,
-} from '../http/schema.ts'
+import { locationHeader, refusals, strictObject, Version, writeResponse } from '../http/schema.ts'
 import { refuseMisplaced } from '../http/validation.ts'
 import type { Answer, WriteOutcome } from '../idempotency/rules.ts'
 import { Problem } from '../problems.ts'
-import { conditionOf, versionsOf } from './conditions.ts'
-import { deletionText, entryText, etagOf, receiptText } from './entry-json.ts'
-import type { EntryReader } from './entry-reader.ts'
-import { keyRange } from './key-range.ts'
+import { conditionOf } from './conditions.ts'
+import { deletionText, etagOf, receiptText } from './entry-json.ts'
 import type { PutOperation, StateOperation, StateResult } from './operations.ts'
-import { listEntries } from './read-queries.ts'
 import {
   bytesValue,
   metadataOfQuery,
@@ -32,39 +17,25 @@ import {
   toPut,
   versionCondition,
 } from './receive-operations.ts'
-import type { EntryRow } from './rows.ts'
+import { entryNotFound } from './rules.ts'
 import {
-  Entry,
   EntryDeletion,
-  EntryList,
   EntryParams,
   EntryReceipt,
-  Key,
-  NamespaceParams,
+  etagHeader,
   ofWriting,
   PutEntry,
   PutQuery,
   RawValue,
-  ReadHeaders,
   WriteHeaders,
 } from './schema.ts'
 import { type StateContext, submitProposal } from './submit-proposal.ts'
 
 /** What the routes of state need. */
-export interface StateRoutesContext extends StateContext, StateLimits {
-  db: Db
-  entryReader: EntryReader
-}
+export type StateRoutesContext = StateContext & StateLimits
 
-const etagHeader = { ETag: Type.String({ description: 'The version, in quotes.' }) }
-
-/** Bytes of values on a page at most, but for one entry. */
-const pageBytesMax = 16 * 1024 * 1024
-
-/** `/state/:namespace/entries`: values under keys. */
+/** `/state/:namespace/entries/:key`: write a value under a key, or delete it. */
 export const stateRoutes: FastifyPluginAsyncTypebox<StateRoutesContext> = async (app, context) => {
-  const { db, namespaces, entryReader } = context
-
   app.put(
     '/state/:namespace/entries/:key',
     {
@@ -94,50 +65,6 @@ export const stateRoutes: FastifyPluginAsyncTypebox<StateRoutesContext> = async 
       const operation = receivePut(request, context)
       const outcome = await submit(context, request, operation)
       return sendOutcome(reply, outcome)
-    },
-  )
-
-  app.get(
-    '/state/:namespace/entries/:key',
-    {
-      schema: {
-        operationId: 'getEntry',
-        tags: ['state'],
-        summary: 'Read an entry',
-        description: 'With `raw=true` the value alone, with its own type.',
-        headers: ReadHeaders,
-        params: EntryParams,
-        querystring: strictObject({
-          raw: Type.Optional(
-            Type.Boolean({ description: 'Whether the answer is the value itself.' }),
-          ),
-        }),
-        response: {
-          200: {
-            ...jsonResponse('The entry.', Entry, etagHeader),
-            content: {
-              'application/json': { schema: Entry },
-              'application/octet-stream': { schema: RawValue },
-            },
-          },
-          304: { description: 'It has a version that the caller has.', headers: requestId },
-          ...refusals('entry-not-found'),
-        },
-      },
-    },
-    async (request, reply) => {
-      const { namespace, key } = request.params
-      const known = await namespaces.find(namespace)
-      const entry = known && (await entryReader.read({ namespaceId: known.namespaceId, key }))
-      if (entry === undefined) throw entryNotFound(namespace, key)
-      reply.header('etag', etagOf(entry))
-      const { 'if-none-match': etags } = request.headers
-      if (etags !== undefined && isAmong(entry, etags)) return reply.code(304).send()
-      if (request.query.raw !== true) {
-        return reply.type('application/json').send(entryText(namespace, entry))
-      }
-      const { json, contentType, bytes } = entry.value
-      return reply.type(contentType ?? 'application/json').send(json ?? bytes)
     },
   )
 
@@ -172,49 +99,6 @@ export const stateRoutes: FastifyPluginAsyncTypebox<StateRoutesContext> = async 
       const condition = conditionOf(request.headers, expected)
       const outcome = await submit(context, request, { kind: 'delete', key, condition })
       return sendOutcome(reply, outcome)
-    },
-  )
-
-  app.get(
-    '/state/:namespace/entries',
-    {
-      schema: {
-        operationId: 'listEntries',
-        tags: ['state'],
-        summary: 'List entries by key',
-        description:
-          'Keys are ordered by the bytes of UTF-8. A namespace that nobody has written to is empty. A page ends early where values are large.',
-        params: NamespaceParams,
-        querystring: strictObject({
-          prefix: Type.Optional(Key),
-          start: Type.Optional(Key),
-          end: Type.Optional(Key),
-          keysOnly: Type.Optional(Type.Boolean({ description: 'Whether values are left out.' })),
-          ...PageQuery,
-        }),
-        response: {
-          200: listResponse('A page of entries.', EntryList),
-          ...refusals('invalid-cursor'),
-        },
-      },
-    },
-    async (request, reply) => {
-      const { namespace } = request.params
-      const { prefix, start, end, keysOnly = false } = request.query
-      const known = await namespaces.find(namespace)
-      const json = (entry: EntryRow) =>
-        keysOnly ? receiptText(namespace, entry) : entryText(namespace, entry)
-      return sendList(request, reply, {
-        name: `entries/${JSON.stringify([namespace, prefix, start, end, keysOnly])}`,
-        position: Key,
-        readPage: async (after, limit) => {
-          if (known === undefined) return { items: [] }
-          const range = { ...keyRange({ prefix, start, end }), after, ...known }
-          const page = await listEntries(db, range, { limit, bytesMax: pageBytesMax })
-          const next = page.hasMore ? page.entries.at(-1)?.key : undefined
-          return { items: page.entries.map(json), next }
-        },
-      })
     },
   )
 }
@@ -286,14 +170,4 @@ function answerWrite(result: StateResult, request: FastifyRequest): Answer {
 
 function addressOf(namespace: string, key: string): string {
   return `/state/${encodeURIComponent(namespace)}/entries/${encodeURIComponent(key)}`
-}
-
-function entryNotFound(namespace: string, key: string): Problem {
-  return new Problem('entry-not-found', `There is no entry "${key}" in "${namespace}".`, {
-    facts: { namespace, key },
-  })
-}
-
-function isAmong({ version }: EntryRow, etags: string): boolean {
-  return etags.trim() === '*' || versionsOf(etags.replaceAll('W/', '')).includes(version)
 }

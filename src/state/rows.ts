@@ -26,6 +26,8 @@ export type WriteKind = 'put' | 'delete' | 'expire'
 /** A row of the history. */
 export interface WriteRow extends Omit<EntryRow, 'isDeleted'> {
   kind: WriteKind
+  /** Whether it is a put of a key that had no entry. */
+  isNew: boolean
   /** Place among the writes of its revision, from 0. */
   position: number
 }

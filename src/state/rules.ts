@@ -46,6 +46,13 @@ function told(condition: Condition): number | string | readonly number[] {
   return only === undefined || others.length > 0 ? condition.versions : only
 }
 
+/** The refusal where there is nothing under a key. */
+export function entryNotFound(namespace: string, key: string): Problem {
+  return new Problem('entry-not-found', `There is no entry "${key}" in "${namespace}".`, {
+    facts: { namespace, key },
+  })
+}
+
 /** The refusal where nobody has made the namespace. */
 export function namespaceNotFound(namespace: string): Problem {
   return new Problem('namespace-not-found', `There is no namespace "${namespace}".`, {

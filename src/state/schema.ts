@@ -9,7 +9,7 @@ import {
 } from '../http/schema.ts'
 
 /** The longest name of a namespace or key, in characters. */
-const nameLengthMax = 512
+export const nameLengthMax = 512
 
 export const NamespaceName = Type.String({
   minLength: 1,
@@ -123,6 +123,9 @@ export const PutQuery = strictObject({
   expectedVersion: Type.Optional(ExpectedVersion),
 })
 export type PutQuery = Static<typeof PutQuery>
+
+/** The header that tells the version of an entry. */
+export const etagHeader = { ETag: Type.String({ description: 'The version, in quotes.' }) }
 
 /** A value that is bytes, as a body. */
 export const RawValue = Type.Unknown({

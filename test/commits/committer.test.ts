@@ -69,7 +69,7 @@ t.test('one table fills no more than half of the queue', async (t) => {
   })
   await begun.promise
   const queued = Array.from({ length: 10 }, () => committer.submit(unitOn(full)))
-  const refusal = { code: 'overloaded', message: /to the table/, headers: { 'retry-after': '1' } }
+  const refusal = { code: 'overloaded', message: /commits to "/, headers: { 'retry-after': '1' } }
   await t.rejects(committer.submit(unitOn(full)), refusal)
   await t.rejects(
     committer.alone([other, full], async () => {}),

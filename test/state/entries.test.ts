@@ -159,3 +159,23 @@ t.test('bad input is refused with its place, and changes nothing', async (t) => 
   }
   t.equal((await get(entry('bad'))).status, 404)
 })
+
+t.test('entries are read as they were at a revision', async (t) => {
+  const at = async (path: string) => get(`/state/past/entries${path}`)
+  const write = async (key: string, value: number) =>
+    (await call('PUT', entry(key, 'past'), { json: { value } })).body.revision
+  const first = await write('a', 1)
+  await write('b', 1)
+  const second = await write('a', 2)
+  await call('DELETE', entry('b', 'past'))
+  t.equal((await at(`/a?revision=${first}`)).body.value, 1)
+  t.equal((await at(`/a?revision=${second}`)).body.value, 2)
+  t.equal((await at(`/b?revision=${second}`)).body.value, 1)
+  t.equal((await at(`/b?revision=${first}`)).status, 404)
+  const keys = (await at(`?revision=${second}`)).body.items.map(
+    ({ key, value }: { key: string; value: number }) => `${key}=${value}`,
+  )
+  t.strictSame(keys, ['a=2', 'b=1'])
+  t.match((await at('/a?revision=99')).body, { code: 'revision-not-found', currentRevision: 4 })
+  t.match((await get('/state/never/entries?revision=1')).body, { code: 'revision-not-found' })
+})

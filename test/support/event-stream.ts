@@ -16,10 +16,14 @@ export interface TestStream {
   comments: readonly string[]
   /** Resolves when that many events are here. */
   until: (count: number) => Promise<readonly TestEvent[]>
+  /** Resolves when an event with that id is here. */
+  untilId: (id: string) => Promise<readonly TestEvent[]>
   /** Settles when the stream is over; true when its server ended it in order. */
   over: Promise<boolean>
   /** Reads no more, as a reader does that hangs. */
   hang: () => void
+  /** Reads on after that. */
+  goOn: () => void
   close: () => void
 }
 
@@ -49,21 +53,28 @@ export async function openStream(
   const over = new Promise<boolean>((resolve) => {
     response.once('close', () => resolve(response.complete))
   })
+  const untilSeen = async (isSeen: () => boolean) => {
+    let look = () => {}
+    const seen = new Promise<void>((resolve) => {
+      look = () => {
+        if (isSeen()) resolve()
+      }
+      response.on('read', look)
+      look()
+    })
+    await Promise.race([seen, over])
+    response.off('read', look)
+    return events
+  }
   return {
     headers: response.headers,
     events,
     comments,
-    async until(count) {
-      const enough = new Promise<void>((resolve) => {
-        const look = () => events.length >= count && resolve()
-        response.on('read', look)
-        look()
-      })
-      await Promise.race([enough, over])
-      return events
-    },
+    until: (count) => untilSeen(() => events.length >= count),
+    untilId: (id) => untilSeen(() => events.some((one) => one.id === id)),
     over,
     hang: () => response.pause(),
+    goOn: () => response.resume(),
     close: () => request.destroy(),
   }
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import pino from 'pino'
 import type { Test } from 'tap'
 import { buildApp } from '../../src/app.ts'
+import type { Committer } from '../../src/commits/committer.ts'
 import { type Config, loadConfig } from '../../src/config.ts'
 import { createDb, type Db, type Pool } from '../../src/database/connect.ts'
 import { noPublisher, startPublisher } from '../../src/mirror/publisher.ts'
@@ -17,6 +18,7 @@ import { copyPoolOf, createTestDatabase, poolOf, type TestDatabase } from './pos
 export interface TestServer extends Api {
   db: Db
   pool: Pool
+  committer: Committer
   database: TestDatabase
   dataDir: string
   storage: Storage
@@ -71,10 +73,22 @@ export async function startTestServer(
   if (mirror) services.checkpointer.start()
   t.teardown(() => services.checkpointer.stop())
   t.teardown(() => services.commitWatch.stop())
+  t.teardown(() => services.stateWatch.stop())
   const app = await buildApp({ config, services, log })
   t.teardown(() => app.close())
   const address = await app.listen({ host: config.host, port: 0 })
-  return { ...createApi(address), db, pool, database, dataDir, storage, config, logged }
+  const { committer } = services
+  return {
+    ...createApi(address),
+    db,
+    pool,
+    committer,
+    database,
+    dataDir,
+    storage,
+    config,
+    logged,
+  }
 }
 
 async function makeGround(t: Test): Promise<Pick<TestServer, 'database' | 'dataDir'>> {

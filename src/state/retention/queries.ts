@@ -124,7 +124,7 @@ export interface WalkedWrite {
 }
 
 const columns = sql`namespace_id, revision, position, key, version, kind, json, content_type, bytes,
-        metadata, created_at, updated_at, expires_at`
+        metadata, created_at, updated_at, expires_at, is_new`
 
 /** Where what leaves the history goes. */
 const archiving = (archives: boolean) => sql`archived as (

@@ -7,6 +7,7 @@ import type { Answer, IdempotentRequest, WriteOutcome } from '../../idempotency/
 import { Problem } from '../../problems.ts'
 import type { Namespace, Namespaces } from '../namespaces.ts'
 import { deferFlush, lockNamespaces, writeState } from '../queries.ts'
+import type { StateWatch } from '../watch.ts'
 import {
   analyzeStage,
   countExisting,
@@ -24,6 +25,7 @@ export interface ImportEntriesContext {
   stagePool: Pool
   committer: Committer
   namespaces: Namespaces
+  stateWatch: StateWatch
   idempotencyRetentionMs: number
 }
 
@@ -51,7 +53,7 @@ export async function importEntries(
   { namespace, body, reading }: { namespace: string; body: LinesBody; reading: LineReading },
   asked: () => AskedImport,
 ): Promise<WriteOutcome> {
-  const { stagePool, committer, namespaces } = context
+  const { stagePool, committer, namespaces, stateWatch } = context
   const stage = await createEntryStage(context)
   try {
     await receiveLines(body, stage, reading)
@@ -59,9 +61,11 @@ export async function importEntries(
     const known = await namespaces.make(namespace)
     const terms = asked()
     // Batches of this server let it pass, and do not wait for the row with their connections.
-    return await committer.alone([`state/${namespace}`], () =>
+    const outcome = await committer.alone([`state/${namespace}`], () =>
       withCopySession(stagePool, ({ db }) => apply(db, context, { ...terms, known, stage })),
     )
+    stateWatch.wake([namespace])
+    return outcome
   } finally {
     // One that cannot be dropped is swept up later.
     await stage.drop().catch(() => {})

@@ -52,11 +52,12 @@ export async function insertStaged(tx: Tx, { head, now, table }: StagedImport): 
   const at = instantOf(sql`${now}::bigint`)
   await sql`
     insert into state_history (namespace_id, revision, position, key, version, kind, json,
-      content_type, bytes, metadata, created_at, updated_at, expires_at)
+      content_type, bytes, metadata, created_at, updated_at, expires_at, is_new)
     select ${head.id}::integer, ${head.revision + 1}::bigint, s.position, s.key,
       coalesce(e.version, ${head.versionFloor}::bigint) + 1, 'put', s.json, s.content_type,
       s.bytes, s.metadata, case when ${isThereAt(now)} then e.created_at else ${at} end, ${at},
-      ${at} + nullif(coalesce(s.ttl_ms, ${head.defaultTtlMs}::bigint), 0) * interval '1 ms'
+      ${at} + nullif(coalesce(s.ttl_ms, ${head.defaultTtlMs}::bigint), 0) * interval '1 ms',
+      not coalesce(${isThereAt(now)}, false)
     from ${sql.table(table)} s
     left join state_entries e on e.namespace_id = ${head.id} and e.key = s.key`.execute(tx)
 }
