@@ -88,6 +88,21 @@ async function fill(namespace: string): Promise<number> {
   return id
 }
 
+t.test('what is much is counted as an estimate', async (t) => {
+  await write('estimated', [put('a', 1)])
+  const { rows } = await sql<{ id: number }>`
+    select id from state_namespaces where namespace = 'estimated'`.execute(db)
+  await sql`
+    insert into state_history (namespace_id, revision, position, key, version, kind, created_at,
+      updated_at)
+    select ${rows[0]?.id}::integer, 1, i, 'a', i, 'put', now(), now()
+    from generate_series(1, 100_001) i`.execute(db)
+  await sql`analyze state_history`.execute(db)
+  const { writes } = (await server.get('/state/estimated')).body.history
+  t.equal(writes.isExact, false)
+  t.ok(writes.count > 90_000 && writes.count < 110_000)
+})
+
 t.test('rare and frequent entries are found among many, with an index or without', async (t) => {
   const id = await fill('many')
   const rare = { metadata: { rare: true } }

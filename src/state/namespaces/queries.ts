@@ -1,4 +1,4 @@
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import type { Db, Tx } from '../../database/connect.ts'
 import type { Durability } from '../rows.ts'
 
@@ -96,18 +96,15 @@ export async function findNamespace(db: Db, namespace: string): Promise<Namespac
   const [found] = rows
   if (found === undefined) return undefined
   const { keysCounted, writesCounted, ...row } = found
-  const keys = await countOrEstimate(db, {
-    table: 'state_entries',
-    id: row.id,
-    counted: keysCounted,
-  })
-  const writes = await countOrEstimate(db, {
-    table: 'state_history',
-    id: row.id,
-    counted: writesCounted,
-  })
-  const count = Math.max(0, keys.count - row.numEntries)
-  return { ...row, deletedKeys: { ...keys, count }, writes }
+  const [deletedKeys, writes] = await Promise.all([
+    keysCounted <= countedMax
+      ? { count: keysCounted - row.numEntries, isExact: true }
+      : estimate(db, sql`state_entries where namespace_id = ${sql.lit(row.id)} and is_deleted`),
+    writesCounted <= countedMax
+      ? { count: writesCounted, isExact: true }
+      : estimate(db, sql`state_history where namespace_id = ${sql.lit(row.id)}`),
+  ])
+  return { ...row, deletedKeys, writes }
 }
 
 /** The name of the index over the metadata of a namespace. */
@@ -125,18 +122,13 @@ const indexState = sql<IndexState>`coalesce((
         where c.relnamespace = current_schema()::regnamespace and c.relname = ${metadataIndexName()}
       ), 'building')`
 
-/** What was counted, or the estimate of PostgreSQL's planner where that is more than is counted. */
-async function countOrEstimate(
-  db: Db,
-  { table, id, counted }: { table: string; id: number; counted: number },
-): Promise<RowCount> {
-  if (counted <= countedMax) return { count: counted, isExact: true }
+/** How many rows PostgreSQL's planner expects, by what it has seen of the table last. */
+async function estimate(db: Db, rowsOf: RawBuilder<unknown>): Promise<RowCount> {
   const { rows } = await sql<{ 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] | string }>`
-    explain (format json) select from ${sql.table(table)}
-    where namespace_id = ${sql.lit(id)}`.execute(db)
+    explain (format json) select from ${rowsOf}`.execute(db)
   const [{ 'QUERY PLAN': told } = { 'QUERY PLAN': '[]' }] = rows
   const [plan] = typeof told === 'string' ? JSON.parse(told) : told
-  return { count: Math.max(counted, plan?.Plan['Plan Rows'] ?? 0), isExact: false }
+  return { count: plan?.Plan['Plan Rows'] ?? 0, isExact: false }
 }
 
 /** Namespaces by name, from behind `after`. */

@@ -101,9 +101,9 @@ async function moveEntries(
   if (head === undefined) throw new Error('a namespace is gone')
   if (head.requiresPrecondition) throw needsPrecondition(namespace)
   const staged = { head, now, table }
-  const { counted, replaced } = await countExisting(tx, staged)
+  const { known, counted, replaced } = await countExisting(tx, staged)
   await insertStaged(tx, staged)
-  await replaceEntries(tx, staged)
+  await replaceEntries(tx, { ...staged, areNew: known === 0 })
   const revision = head.revision + 1
   const imported = count()
   const numEntries = head.numEntries + imported - counted

@@ -34,17 +34,17 @@ export interface StagedImport {
 const isThereAt = (now: number) =>
   sql`not e.is_deleted and (e.expires_at is null or e.expires_at > ${instantOf(sql`${now}::bigint`)})`
 
-/** How many of the staged keys have an entry that is not deleted, and how many one that is there. */
+/** How many of the staged keys are known, deleted or not, how many have an entry, and how many one that is there. */
 export async function countExisting(
   tx: Tx,
   { head, now, table }: StagedImport,
-): Promise<{ counted: number; replaced: number }> {
-  const { rows } = await sql<{ counted: number; replaced: number }>`
-    select count(*) filter (where not e.is_deleted) as counted,
+): Promise<{ known: number; counted: number; replaced: number }> {
+  const { rows } = await sql<{ known: number; counted: number; replaced: number }>`
+    select count(*) as known, count(*) filter (where not e.is_deleted) as counted,
       count(*) filter (where ${isThereAt(now)}) as replaced
     from ${sql.table(table)} s
     join state_entries e on e.namespace_id = ${head.id} and e.key = s.key`.execute(tx)
-  return rows[0] ?? { counted: 0, replaced: 0 }
+  return rows[0] ?? { known: 0, counted: 0, replaced: 0 }
 }
 
 /** Enters what was staged into the history, at the next revision of the locked namespace. */
@@ -62,8 +62,11 @@ export async function insertStaged(tx: Tx, { head, now, table }: StagedImport): 
     left join state_entries e on e.namespace_id = ${head.id} and e.key = s.key`.execute(tx)
 }
 
-/** Makes the writes of the next revision of the locked namespace its entries. */
-export async function replaceEntries(tx: Tx, { head }: StagedImport): Promise<void> {
+/** Makes the writes of the next revision of the locked namespace its entries. Where all are new, PostgreSQL need not look for others. */
+export async function replaceEntries(
+  tx: Tx,
+  { head, areNew }: StagedImport & { areNew: boolean },
+): Promise<void> {
   await sql`
     insert into state_entries (namespace_id, key, version, revision, json, content_type, bytes,
       metadata, created_at, updated_at, expires_at)
@@ -71,7 +74,7 @@ export async function replaceEntries(tx: Tx, { head }: StagedImport): Promise<vo
       updated_at, expires_at
     from state_history
     where namespace_id = ${head.id} and revision = ${head.revision + 1}
-    ${replacingEntry}`.execute(tx)
+    ${areNew ? sql`` : replacingEntry}`.execute(tx)
 }
 
 /**
