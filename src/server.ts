@@ -8,6 +8,9 @@ import { type Connection, createDb, createPool, type Db, type Pool } from './dat
 import { startEmbeddedPostgres } from './database/embedded.ts'
 import { claimEmbeddedPostgres } from './database/embedded-claim.ts'
 import { migrate } from './database/migrate.ts'
+import { routeTo } from './database/route.ts'
+import { explainTlsError } from './database/tls.ts'
+import type { TlsSettings } from './database/tls-settings.ts'
 import { expiredAnswers } from './idempotency/expiry.ts'
 import { startSweeper } from './maintenance/sweeper.ts'
 import { startPublisher } from './mirror/publisher.ts'
@@ -140,9 +143,13 @@ function createPools(config: Config, connection: Connection, log: Logger) {
     connection,
     waitMsMax: config.databaseWaitMsMax,
     lockMsMax: config.databaseWaitMsMax,
+    idleMsMax: config.databaseIdleMsMax,
+    ageMsMax: config.databaseConnectionAgeMsMax,
+    testsOnAcquire: config.databaseTestOnAcquire,
     onError: (err: Error) => log.warn({ err }, 'a connection to PostgreSQL was lost'),
   }
-  const { databasePoolMax, databaseStatementMsMax, databaseCopyPoolMax, databaseCopyMsMax } = config
+  const { databasePoolMin: min, databasePoolMax: max } = config
+  const { databaseStatementMsMax: statementMsMax, databaseCopyPoolMax, databaseCopyMsMax } = config
   const ofCopies = {
     ...common,
     max: databaseCopyPoolMax,
@@ -150,7 +157,7 @@ function createPools(config: Config, connection: Connection, log: Logger) {
     pipeline: false,
   }
   return {
-    pool: createPool({ ...common, max: databasePoolMax, statementMsMax: databaseStatementMsMax }),
+    pool: createPool({ ...common, min, max, statementMsMax }),
     copyPool: createPool(ofCopies),
     stagePool: createPool(ofCopies),
   }
@@ -163,7 +170,11 @@ export async function openDatabase(
   onFatal: (error: Error) => void,
 ): Promise<OpenDatabase> {
   if (config.databaseUrl !== undefined) {
-    return { connection: { connectionString: config.databaseUrl }, close: async () => {} }
+    const { databaseUrl } = config
+    const connection = await orStartError('PostgreSQL cannot be connected to', () =>
+      routeTo(databaseUrl, tlsOf(config)),
+    )
+    return { connection, close: async () => {} }
   }
   const { dataDir } = config
   const embedded = await orStartError('The embedded PostgreSQL cannot be used', () =>
@@ -185,6 +196,15 @@ export async function openDatabase(
   } catch (error) {
     await embedded.leave()
     throw new StartError(reasonOf(error), { cause: error })
+  }
+}
+
+function tlsOf(config: Config): TlsSettings {
+  return {
+    mode: config.databaseTlsMode,
+    rootFile: config.databaseTlsRootFile,
+    certificateFile: config.databaseTlsCertificateFile,
+    keyFile: config.databaseTlsKeyFile,
   }
 }
 
@@ -227,5 +247,7 @@ async function orStartError<Result>(failure: string, work: () => Promise<Result>
 /** Where a name has several addresses and none answers, the error is one for each and says nothing itself. */
 function reasonOf(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(reasonOf).join('; ')
+  const aboutTls = explainTlsError(error)
+  if (aboutTls !== undefined) return aboutTls
   return error instanceof Error ? error.message : String(error)
 }
