@@ -19,10 +19,14 @@ type NamedSettings = { [Name in keyof Required<Settings> as CamelCase<Name>]: Va
 
 /** The settings as they are worked with, `DATABASE_URL` as `databaseUrl`; lists, and what depends on others, are resolved. */
 export type Config = Readonly<
-  Omit<NamedSettings, 'mirrorRoots' | 's3ForcePathStyle' | 'databaseTestOnAcquire'> & {
+  Omit<
+    NamedSettings,
+    'mirrorRoots' | 's3ForcePathStyle' | 'databaseTestOnAcquire' | 'replicaUrls'
+  > & {
     mirrorRoots: readonly string[]
     s3ForcePathStyle: boolean
     databaseTestOnAcquire: boolean
+    replicaUrls: readonly string[]
   }
 >
 
@@ -64,6 +68,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     dataDir,
     mirrorRoots,
     s3ForcePathStyle: isPathStyle === 'true',
+    replicaUrls: replicaUrlsOf(values),
     databaseTestOnAcquire: values.DATABASE_TEST_ON_ACQUIRE === 'true',
   }
   return Object.freeze({ ...Object.fromEntries(named), ...resolved })
@@ -96,6 +101,7 @@ function faultsOf(values: Settings): string[] {
     const url = parseDatabaseUrl(values.DATABASE_URL)
     if (typeof url === 'string') wrong.set('DATABASE_URL', url)
   }
+  if (replicaUrlsOf(values).some((url) => !isReplicaUrl(url))) wrong.set('REPLICA_URLS', undefined)
   return Object.entries(properties).flatMap(([name, schema]) => {
     if (!wrong.has(name)) return []
     const mustBe = wrong.get(name)
@@ -108,10 +114,24 @@ function faultsOfPool({ DATABASE_POOL_MIN: min, DATABASE_POOL_MAX: max }: Settin
   return min > max ? [`DATABASE_POOL_MIN must not be above DATABASE_POOL_MAX, which is ${max}`] : []
 }
 
+/** A comma may stand in a password. */
+function replicaUrlsOf({ REPLICA_URLS: list }: Settings): string[] {
+  return list?.split(/,(?=postgres(?:ql)?:\/\/)/i) ?? []
+}
+
+/** A replica is one PostgreSQL, and none that is looked for. */
+function isReplicaUrl(text: string): boolean {
+  const url = parseDatabaseUrl(text)
+  return typeof url === 'object' && url.hosts.length === 1 && !url.wantsPrimary
+}
+
 function faultsOfTls(values: Settings): string[] {
-  const url = values.DATABASE_URL === undefined ? undefined : parseDatabaseUrl(values.DATABASE_URL)
-  const tls = typeof url === 'object' ? url.tls : {}
-  return tlsFaults(tlsOfSettings(values), tls, 'DATABASE_URL')
+  const named = [values.DATABASE_URL ?? '', ...replicaUrlsOf(values)].map((text, index) => {
+    const url = parseDatabaseUrl(text)
+    const tls = typeof url === 'object' ? url.tls : {}
+    return tlsFaults(tlsOfSettings(values), tls, index === 0 ? 'DATABASE_URL' : 'REPLICA_URLS')
+  })
+  return [...new Set(named.flat())]
 }
 
 function tlsOfSettings(values: Settings): TlsSettings {
@@ -158,5 +178,5 @@ function expectation(schema: object): string {
 
 /** A URL may hold a password, so its value is never shown. */
 function shown(name: string, text: string): string {
-  return /_(URL|ENDPOINT)$/.test(name) ? '' : `, not "${text}"`
+  return /_(URLS?|ENDPOINT)$/.test(name) ? '' : `, not "${text}"`
 }

@@ -8,12 +8,12 @@ import { type Connection, createDb, createPool, type Db, type Pool } from './dat
 import { startEmbeddedPostgres } from './database/embedded.ts'
 import { claimEmbeddedPostgres } from './database/embedded-claim.ts'
 import { migrate } from './database/migrate.ts'
-import { routeTo } from './database/route.ts'
+import { Route, routeTo } from './database/route.ts'
 import { explainTlsError } from './database/tls.ts'
-import type { TlsSettings } from './database/tls-settings.ts'
 import { expiredAnswers } from './idempotency/expiry.ts'
 import { startSweeper } from './maintenance/sweeper.ts'
 import { startPublisher } from './mirror/publisher.ts'
+import { createPools, openReplicas, tlsOf } from './pools.ts'
 import { createServices } from './services.ts'
 import { StartError } from './start-error.ts'
 import { createStorage } from './storage/create-storage.ts'
@@ -58,6 +58,10 @@ export async function startServer(
   started.defer(() => db.destroy())
   started.defer(() => copyPool.end())
   started.defer(() => stagePool.end())
+  const replicas = await orStartError('The replicas cannot be used', () =>
+    openReplicas(config, database.connection, log),
+  )
+  started.defer(replicas.stop)
   const { mirrorPollMs: pollMs, idempotencyRetentionMs: retentionMs } = config
   const storage = createStorage(config)
   const publisher = startPublisher({ db, storage, pollMs, log })
@@ -67,10 +71,18 @@ export async function startServer(
     copyPool,
     stagePool,
     db,
+    replicas,
     storage,
     publisher,
     log,
   })
+  replicas.start()
+  if (database.connection instanceof Route) {
+    database.connection.onMove(() => {
+      log.warn('another primary was found; its log may lack what was committed last')
+      services.onPrimaryMoved()
+    })
+  }
   const sweeps = [
     expiredAnswers(db, retentionMs),
     abandonedStages(db, config),
@@ -137,32 +149,6 @@ export async function withWorkplace<Result>(
   return await work({ db, copyPool, stagePool, storage, idempotencyRetentionMs })
 }
 
-/** One pool for all that is small, and one for large transfers in either direction: no slow reader holds up a writer. */
-function createPools(config: Config, connection: Connection, log: Logger) {
-  const common = {
-    connection,
-    waitMsMax: config.databaseWaitMsMax,
-    lockMsMax: config.databaseWaitMsMax,
-    idleMsMax: config.databaseIdleMsMax,
-    ageMsMax: config.databaseConnectionAgeMsMax,
-    testsOnAcquire: config.databaseTestOnAcquire,
-    onError: (err: Error) => log.warn({ err }, 'a connection to PostgreSQL was lost'),
-  }
-  const { databasePoolMin: min, databasePoolMax: max } = config
-  const { databaseStatementMsMax: statementMsMax, databaseCopyPoolMax, databaseCopyMsMax } = config
-  const ofCopies = {
-    ...common,
-    max: databaseCopyPoolMax,
-    statementMsMax: databaseCopyMsMax,
-    pipeline: false,
-  }
-  return {
-    pool: createPool({ ...common, min, max, statementMsMax }),
-    copyPool: createPool(ofCopies),
-    stagePool: createPool(ofCopies),
-  }
-}
-
 /** The database that the configuration names, or the embedded one, held for this server alone. */
 export async function openDatabase(
   config: Config,
@@ -196,15 +182,6 @@ export async function openDatabase(
   } catch (error) {
     await embedded.leave()
     throw new StartError(reasonOf(error), { cause: error })
-  }
-}
-
-function tlsOf(config: Config): TlsSettings {
-  return {
-    mode: config.databaseTlsMode,
-    rootFile: config.databaseTlsRootFile,
-    certificateFile: config.databaseTlsCertificateFile,
-    keyFile: config.databaseTlsKeyFile,
   }
 }
 

@@ -72,6 +72,19 @@ export const SettingsSchema = Type.Object({
     'Connections for large transfers (COPY) at most, in each direction.',
   ),
   DATABASE_COPY_MS_MAX: wait(600_000, 'Time that one large transfer may take at most.'),
+  REPLICA_URLS: Type.Optional(
+    Type.String({
+      minLength: 1,
+      mustBe: `a list of URLs, separated by commas, each ${databaseUrlMustBe.replace('a URL ', '')}`,
+      description:
+        'Standbys of the database, separated by commas, that reads go to which allow it. The settings of TLS hold for them too.',
+    }),
+  ),
+  REPLICA_CHECK_MS: wait(500, 'Time between two looks at the replicas.'),
+  REPLICA_WAIT_MS_MAX: wait(
+    50,
+    'Wait at most for a replica to come as far as the Consistency-Token of a read.',
+  ),
   DATA_DIR: Type.String({
     minLength: 1,
     default: './data',

@@ -46,6 +46,7 @@ export class Route {
   #isKnown = false
   #timeline = 0
   #seeking: Promise<void> | undefined
+  #onMove: () => void = () => {}
 
   constructor(options: RouteOptions) {
     const first = options.hosts[0]?.ways[0]
@@ -61,6 +62,11 @@ export class Route {
 
   get needsPrimary(): boolean {
     return this.#options.needsPrimary
+  }
+
+  /** Has `listener` told when another primary was found, or the same on another timeline. */
+  onMove(listener: () => void): void {
+    this.#onMove = listener
   }
 
   /** Has the primary sought again before the next connection is made. */
@@ -86,9 +92,12 @@ export class Route {
       if (best === undefined || result.value.timeline > best.timeline) best = result.value
     }
     if (best === undefined) throw this.#refusal(results)
+    const isOther = best.way !== this.#way || best.timeline !== this.#timeline
+    const hasMoved = isOther && this.#timeline !== 0
     this.#way = best.way
     this.#timeline = best.timeline
     this.#isKnown = true
+    if (hasMoved) this.#onMove()
   }
 
   #refusal(results: readonly PromiseSettledResult<Finding>[]): unknown {

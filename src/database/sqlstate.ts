@@ -70,6 +70,11 @@ export function isLockTimeout(error: unknown): boolean {
   return error instanceof Error && codeOf(error) === '55P03'
 }
 
+/** True when a statement took longer than it may. */
+export function isStatementTimeout(error: unknown): boolean {
+  return error instanceof Error && codeOf(error) === '57014'
+}
+
 /** True when the role that this service uses lacks the right to do so. */
 export function isNotPermitted(error: unknown): boolean {
   return error instanceof Error && codeOf(error) === '42501'

@@ -1,4 +1,4 @@
-import type { ChildProcess } from 'node:child_process'
+import { type ChildProcess, execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdir, mkdtemp, open, readFile, realpath, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -44,6 +44,21 @@ export interface ClusterOptions {
   fill?: (folder: string) => Promise<void>
 }
 
+/** Those of PostgreSQL, each of which leads a group of its own. */
+function childrenOf(parent: number): number[] {
+  const lines = execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' }).split('\n')
+  const pairs = lines.map((line) => line.trim().split(/\s+/).map(Number))
+  return pairs.flatMap(([pid = 0, of]) => (of === parent ? [pid] : []))
+}
+
+function signalIfAlive(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
 const atExit = new Set<() => void>()
 process.once('exit', () => {
   for (const killNow of atExit) killNow()
@@ -83,7 +98,7 @@ export async function prepareCluster(t: Test, options: ClusterOptions = {}): Pro
   let child: ChildProcess | undefined
   const signal = (name: NodeJS.Signals) => {
     if (child?.pid !== undefined && child.exitCode === null && child.signalCode === null) {
-      process.kill(-child.pid, name)
+      for (const pid of [child.pid, ...childrenOf(child.pid)]) signalIfAlive(pid, name)
     }
   }
   const killNow = () => signal('SIGKILL')

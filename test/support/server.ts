@@ -6,6 +6,7 @@ import type { Test } from 'tap'
 import { buildApp } from '../../src/app.ts'
 import { type Config, loadConfig } from '../../src/config.ts'
 import { createDb, type Db, type Pool } from '../../src/database/connect.ts'
+import { noReplicas } from '../../src/database/replicas/replicas.ts'
 import { noPublisher, startPublisher } from '../../src/mirror/publisher.ts'
 import { createServices } from '../../src/services.ts'
 import { createStorage } from '../../src/storage/create-storage.ts'
@@ -62,6 +63,7 @@ export async function startTestServer(
     copyPool,
     stagePool,
     db,
+    replicas: noReplicas,
     storage,
     publisher,
     log,
