@@ -5,6 +5,7 @@ import { checkpointRoutes } from './checkpoints/routes.ts'
 import { type CommitRoutesContext, commitRoutes } from './commits/routes.ts'
 import { type WatchRoutesContext, watchRoutes } from './commits/watch-routes.ts'
 import type { Config } from './config.ts'
+import type { Readers } from './database/replicas/reader.ts'
 import { installBodies } from './http/body.ts'
 import { connectionOptions, installConnections } from './http/connections.ts'
 import { installDrain } from './http/drain.ts'
@@ -80,6 +81,7 @@ export interface Services
     ReservationRoutesContext {
   checks: Checks
   notes: Notes
+  readers: Readers
   metrics: Metrics
   gauges: Gauges
 }
@@ -88,6 +90,7 @@ export interface AppOptions {
   config: Pick<
     Config,
     | 'bodyBytesMax'
+    | 'exportStallMsMax'
     | 'linesBytesMax'
     | 'otelExporterOtlpEndpoint'
     | 'otelTracesSamplerArg'
@@ -124,7 +127,8 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   installProblems(app)
   installBodies(app, config)
   installStrictQueries(app)
-  installReadPreference(app)
+  const { exportStallMsMax } = config
+  installReadPreference(app, { readers: services.readers, exportStallMsMax })
   const otherMethods = installMethodNotAllowed(app)
   for (const schema of namedSchemas) app.addSchema(schema)
   await installOpenApi(app)

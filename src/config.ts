@@ -1,5 +1,7 @@
 import { isAbsolute, resolve } from 'node:path'
 import { Ajv } from 'ajv'
+import { parseDatabaseUrl } from './database/database-url.ts'
+import { type TlsSettings, tlsFaults } from './database/tls-settings.ts'
 import { type Settings, SettingsSchema } from './settings.ts'
 import { isS3Location, parseS3Location } from './storage/s3-location.ts'
 
@@ -17,9 +19,14 @@ type NamedSettings = { [Name in keyof Required<Settings> as CamelCase<Name>]: Va
 
 /** The settings as they are worked with, `DATABASE_URL` as `databaseUrl`; lists, and what depends on others, are resolved. */
 export type Config = Readonly<
-  Omit<NamedSettings, 'mirrorRoots' | 's3ForcePathStyle'> & {
+  Omit<
+    NamedSettings,
+    'mirrorRoots' | 's3ForcePathStyle' | 'databaseTestOnAcquire' | 'replicaUrls'
+  > & {
     mirrorRoots: readonly string[]
     s3ForcePathStyle: boolean
+    databaseTestOnAcquire: boolean
+    replicaUrls: readonly string[]
   }
 >
 
@@ -49,14 +56,21 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const faults = faultsOf(values)
   const dataDir = resolve(values.DATA_DIR)
   const mirrorRoots = values.MIRROR_ROOTS?.split(rootSeparator) ?? [resolve(dataDir, 'tables')]
-  faults.push(...mirrorRoots.flatMap(faultOfRoot))
+  faults.push(...mirrorRoots.flatMap(faultOfRoot), ...faultsOfPool(values))
+  if (faults.length === 0) faults.push(...faultsOfTls(values))
   if (faults.length > 0) throw new ConfigError(faults)
   const isPathStyle = values.S3_FORCE_PATH_STYLE ?? String(values.S3_ENDPOINT !== undefined)
   const named = Object.keys(properties).map((name) => [
     camelCase(name),
     values[name as keyof Settings],
   ])
-  const resolved = { dataDir, mirrorRoots, s3ForcePathStyle: isPathStyle === 'true' }
+  const resolved = {
+    dataDir,
+    mirrorRoots,
+    s3ForcePathStyle: isPathStyle === 'true',
+    replicaUrls: replicaUrlsOf(values),
+    databaseTestOnAcquire: values.DATABASE_TEST_ON_ACQUIRE === 'true',
+  }
   return Object.freeze({ ...Object.fromEntries(named), ...resolved })
 }
 
@@ -80,14 +94,53 @@ function faultsOf(values: Settings): string[] {
     SettingsSchema,
   )
   validate(values)
-  const wrong = new Set(validate.errors?.map(({ instancePath }) => instancePath.slice(1)))
-  if (values.DATABASE_URL !== undefined && !isDatabaseUrl(values.DATABASE_URL)) {
-    wrong.add('DATABASE_URL')
+  const wrong = new Map(
+    validate.errors?.map(({ instancePath }) => [instancePath.slice(1), undefined]),
+  ) as Map<string, string | undefined>
+  if (values.DATABASE_URL !== undefined && !wrong.has('DATABASE_URL')) {
+    const url = parseDatabaseUrl(values.DATABASE_URL)
+    if (typeof url === 'string') wrong.set('DATABASE_URL', url)
   }
+  if (replicaUrlsOf(values).some((url) => !isReplicaUrl(url))) wrong.set('REPLICA_URLS', undefined)
   return Object.entries(properties).flatMap(([name, schema]) => {
-    const value = values[name as keyof typeof values]
-    return wrong.has(name) ? [`${name} ${expectation(schema)}${shown(name, String(value))}`] : []
+    if (!wrong.has(name)) return []
+    const mustBe = wrong.get(name)
+    const expected = expectation(mustBe === undefined ? schema : { mustBe })
+    return `${name} ${expected}${shown(name, String(values[name as keyof Settings]))}`
   })
+}
+
+function faultsOfPool({ DATABASE_POOL_MIN: min, DATABASE_POOL_MAX: max }: Settings): string[] {
+  return min > max ? [`DATABASE_POOL_MIN must not be above DATABASE_POOL_MAX, which is ${max}`] : []
+}
+
+/** A comma may stand in a password. */
+function replicaUrlsOf({ REPLICA_URLS: list }: Settings): string[] {
+  return list?.split(/,(?=postgres(?:ql)?:\/\/)/i) ?? []
+}
+
+/** A replica is one PostgreSQL, and none that is looked for. */
+function isReplicaUrl(text: string): boolean {
+  const url = parseDatabaseUrl(text)
+  return typeof url === 'object' && url.hosts.length === 1 && !url.wantsPrimary
+}
+
+function faultsOfTls(values: Settings): string[] {
+  const named = [values.DATABASE_URL ?? '', ...replicaUrlsOf(values)].map((text, index) => {
+    const url = parseDatabaseUrl(text)
+    const tls = typeof url === 'object' ? url.tls : {}
+    return tlsFaults(tlsOfSettings(values), tls, index === 0 ? 'DATABASE_URL' : 'REPLICA_URLS')
+  })
+  return [...new Set(named.flat())]
+}
+
+function tlsOfSettings(values: Settings): TlsSettings {
+  return {
+    mode: values.DATABASE_TLS_MODE,
+    rootFile: values.DATABASE_TLS_ROOT_FILE,
+    certificateFile: values.DATABASE_TLS_CERTIFICATE_FILE,
+    keyFile: values.DATABASE_TLS_KEY_FILE,
+  }
 }
 
 function faultOfRoot(root: string): string[] {
@@ -95,13 +148,6 @@ function faultOfRoot(root: string): string[] {
   return isRight
     ? []
     : [`MIRROR_ROOTS must list absolute folders or s3://bucket/prefix, not "${root}"`]
-}
-
-/** Whether the URL can be read, and as it was meant: a password with a bare "/" or "?" ends up in the path. */
-function isDatabaseUrl(text: string): boolean {
-  // Without a host the URL means a socket of this machine.
-  const url = URL.parse(text) ?? URL.parse(text.replace('@/', '@localhost/'))
-  return url !== null && !`${url.pathname}${url.search}${url.hash}`.includes('@')
 }
 
 function isNumber(text: string, type: string | undefined): boolean {
@@ -132,5 +178,5 @@ function expectation(schema: object): string {
 
 /** A URL may hold a password, so its value is never shown. */
 function shown(name: string, text: string): string {
-  return /_(URL|ENDPOINT)$/.test(name) ? '' : `, not "${text}"`
+  return /_(URLS?|ENDPOINT)$/.test(name) ? '' : `, not "${text}"`
 }

@@ -2,6 +2,7 @@ import pino from 'pino'
 import { buildApp } from './app.ts'
 import { loadConfig } from './config.ts'
 import { createDb, createPool } from './database/connect.ts'
+import { noReplicas } from './database/replicas/replicas.ts'
 import { noPublisher } from './mirror/publisher.ts'
 import { createServices } from './services.ts'
 import { createStorage } from './storage/create-storage.ts'
@@ -23,6 +24,7 @@ export async function describeApi(): Promise<string> {
     copyPool: pool,
     stagePool: pool,
     db: createDb(pool),
+    replicas: noReplicas,
     storage: createStorage(config),
     publisher: noPublisher,
     log,

@@ -8,9 +8,12 @@ import { type Connection, createDb, createPool, type Db, type Pool } from './dat
 import { startEmbeddedPostgres } from './database/embedded.ts'
 import { claimEmbeddedPostgres } from './database/embedded-claim.ts'
 import { migrate } from './database/migrate.ts'
+import { Route, routeTo } from './database/route.ts'
+import { explainTlsError } from './database/tls.ts'
 import { expiredAnswers } from './idempotency/expiry.ts'
 import { startSweeper } from './maintenance/sweeper.ts'
 import { startPublisher } from './mirror/publisher.ts'
+import { createPools, openReplicas, tlsOf } from './pools.ts'
 import { createServices } from './services.ts'
 import { StartError } from './start-error.ts'
 import { expiredEntries } from './state/expiry.ts'
@@ -57,6 +60,10 @@ export async function startServer(
   started.defer(() => db.destroy())
   started.defer(() => copyPool.end())
   started.defer(() => stagePool.end())
+  const replicas = await orStartError('The replicas cannot be used', () =>
+    openReplicas(config, database.connection, log),
+  )
+  started.defer(replicas.stop)
   const { mirrorPollMs: pollMs, idempotencyRetentionMs: retentionMs } = config
   const storage = createStorage(config)
   const publisher = startPublisher({ db, storage, pollMs, log })
@@ -66,10 +73,18 @@ export async function startServer(
     copyPool,
     stagePool,
     db,
+    replicas,
     storage,
     publisher,
     log,
   })
+  replicas.start()
+  if (database.connection instanceof Route) {
+    database.connection.onMove(() => {
+      log.warn('another primary was found; its log may lack what was committed last')
+      services.onPrimaryMoved()
+    })
+  }
   const sweeps = [
     expiredAnswers(db, retentionMs),
     abandonedStages(db, config),
@@ -141,28 +156,6 @@ export async function withWorkplace<Result>(
   return await work({ db, copyPool, stagePool, storage, idempotencyRetentionMs })
 }
 
-/** One pool for all that is small, and one for large transfers in either direction: no slow reader holds up a writer. */
-function createPools(config: Config, connection: Connection, log: Logger) {
-  const common = {
-    connection,
-    waitMsMax: config.databaseWaitMsMax,
-    lockMsMax: config.databaseWaitMsMax,
-    onError: (err: Error) => log.warn({ err }, 'a connection to PostgreSQL was lost'),
-  }
-  const { databasePoolMax, databaseStatementMsMax, databaseCopyPoolMax, databaseCopyMsMax } = config
-  const ofCopies = {
-    ...common,
-    max: databaseCopyPoolMax,
-    statementMsMax: databaseCopyMsMax,
-    pipeline: false,
-  }
-  return {
-    pool: createPool({ ...common, max: databasePoolMax, statementMsMax: databaseStatementMsMax }),
-    copyPool: createPool(ofCopies),
-    stagePool: createPool(ofCopies),
-  }
-}
-
 /** The database that the configuration names, or the embedded one, held for this server alone. */
 export async function openDatabase(
   config: Config,
@@ -170,7 +163,11 @@ export async function openDatabase(
   onFatal: (error: Error) => void,
 ): Promise<OpenDatabase> {
   if (config.databaseUrl !== undefined) {
-    return { connection: { connectionString: config.databaseUrl }, close: async () => {} }
+    const { databaseUrl } = config
+    const connection = await orStartError('PostgreSQL cannot be connected to', () =>
+      routeTo(databaseUrl, tlsOf(config)),
+    )
+    return { connection, close: async () => {} }
   }
   const { dataDir } = config
   const embedded = await orStartError('The embedded PostgreSQL cannot be used', () =>
@@ -234,5 +231,7 @@ async function orStartError<Result>(failure: string, work: () => Promise<Result>
 /** Where a name has several addresses and none answers, the error is one for each and says nothing itself. */
 function reasonOf(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(reasonOf).join('; ')
+  const aboutTls = explainTlsError(error)
+  if (aboutTls !== undefined) return aboutTls
   return error instanceof Error ? error.message : String(error)
 }

@@ -1,4 +1,3 @@
-import { sql } from 'kysely'
 import type { Services } from './app.ts'
 import { type Checkpointer, createCheckpointer } from './checkpoints/checkpointer.ts'
 import { createCommitter } from './commits/committer.ts'
@@ -7,10 +6,14 @@ import { createCommitWatch } from './commits/watch.ts'
 import type { Config } from './config.ts'
 import type { Db, Pool } from './database/connect.ts'
 import { listPendingMigrations } from './database/migrate.ts'
+import { createReaders } from './database/replicas/reader.ts'
+import type { ReplicaSight, Replicas } from './database/replicas/replicas.ts'
+import { NoPrimaryError } from './database/route.ts'
 import { createExports } from './http/exports.ts'
 import type { Checks } from './http/health.ts'
 import { createMetrics } from './http/metrics.ts'
 import { createMaintenance, type Maintenance } from './maintenance/operations.ts'
+import { findRole } from './maintenance/queries.ts'
 import type { Publisher } from './mirror/publisher.ts'
 import { createFileCache } from './scans/file-cache.ts'
 import { createEntryReader } from './state/entry-reader.ts'
@@ -33,26 +36,37 @@ export interface Ground {
   /** For COPY of what clients send. */
   stagePool: Pool
   db: Db
+  replicas: Replicas
   storage: Storage
   publisher: Pick<Publisher, 'wake' | 'retry' | 'status' | 'takePublished'>
   log: { warn: (facts: object, message: string) => void }
 }
 
-/** Wires the parts that routes work with. Nothing is connected by it. */
-export function createServices(
-  config: Config,
-  { pool, copyPool, stagePool, db, storage, publisher, log }: Ground,
-): Services & {
+/** What is started and told beside the routes. */
+interface Background {
   maintenance: Maintenance
   checkpointer: Checkpointer
   metadataIndexes: MetadataIndexes
-} {
+  /** Forgets what another primary may know otherwise. */
+  onPrimaryMoved: () => void
+}
+
+/** Wires the parts that routes work with. Nothing is connected by it. */
+export function createServices(config: Config, ground: Ground): Services & Background {
+  const { pool, copyPool, stagePool, db, replicas, storage, publisher, log } = ground
   const metrics = createMetrics()
+  const readers = createReaders({
+    db,
+    copyPool,
+    replicas,
+    onRepeat: () => metrics.repeatedReads.inc(),
+  })
   const seats = createSeats(config.watchersMax)
   const takeTurn = createTurns(watchReadsMax)
   const watching = { db, seats, takeTurn, pollMs: config.watchPollMs, log }
   const commitWatch = createCommitWatch(watching)
   const stateWatch = createStateWatch({ ...watching, bookmarkMs: config.watchBookmarkMs })
+  const fileCache = createFileCache({ db, copyPool, bytesMax: config.scanCacheBytesMax })
   const committer = createCommitter({
     pool,
     batchesMax: config.batchesMax,
@@ -79,12 +93,18 @@ export function createServices(
     db,
     copyPool,
     stagePool,
+    readers,
+    replicas,
     namespaces: createNamespaces(db),
     entryReader: createEntryReader(db),
     stateValueBytesMax: config.stateValueBytesMax,
     stateOperationsMax: config.stateOperationsMax,
-    openExport: createExports(copyPool, config.exportStallMsMax),
-    fileCache: createFileCache({ db, copyPool, bytesMax: config.scanCacheBytesMax }),
+    openExport: createExports(readers.primary.openRows, config.exportStallMsMax),
+    fileCache,
+    onPrimaryMoved() {
+      fileCache.clear()
+      replicas.distrust()
+    },
     committer,
     metadataIndexes,
     onIndexesWanted: metadataIndexes.wake,
@@ -128,13 +148,17 @@ export function createServices(
     onCommitted: publisher.wake,
     onMirrorRetry: publisher.retry,
     checks: createChecks(config, db, publisher),
-    notes: () => publisher.status().restingStores.map(restingNote),
+    notes: () => [
+      ...publisher.status().restingStores.map(restingNote),
+      ...replicas.list().flatMap(replicaNote),
+    ],
     gauges: {
       commits: committer.counts,
       pool: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
       mirror: publisher.status,
       watchers: seats.taken,
       reservationWaiters: reservationWaiters.count,
+      replicas: replicas.list,
     },
   }
 }
@@ -143,9 +167,10 @@ function createChecks(config: Config, db: Db, publisher: Ground['publisher']): C
   const unreachable = 'the database cannot be reached'
   return {
     database: () =>
-      sql`select 1`.execute(db).then(
-        () => undefined,
-        () => unreachable,
+      findRole(db).then(
+        (role) =>
+          role === 'primary' ? undefined : 'the database is a standby, and takes no writes',
+        (error) => (error instanceof NoPrimaryError ? 'no primary can be reached' : unreachable),
       ),
     migrations: () =>
       listPendingMigrations(db).then(
@@ -164,4 +189,9 @@ function createChecks(config: Config, db: Db, publisher: Ground['publisher']): C
 
 function restingNote(store: string): string {
   return `nothing is published to the store ${store} for now, because several tables failed`
+}
+
+function replicaNote({ name, healthy, lastFault }: ReplicaSight): string[] {
+  if (healthy) return []
+  return [`nothing is read from the replica ${name}: ${lastFault?.fault ?? 'it was not asked yet'}`]
 }

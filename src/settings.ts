@@ -1,4 +1,6 @@
 import Type, { type Static } from 'typebox'
+import { databaseUrlMustBe } from './database/database-url.ts'
+import { tlsModes } from './database/tls-settings.ts'
 
 const integerUpTo = (maximum: number) => (fallback: number, description: string) =>
   Type.Integer({ minimum: 1, maximum, default: fallback, description })
@@ -8,6 +10,8 @@ const count = integerUpTo(Number.MAX_SAFE_INTEGER)
 const wait = integerUpTo(2 ** 31 - 1)
 /** Up to a hundred years, which PostgreSQL's dates take. */
 const age = integerUpTo(100 * 365 * 86_400_000)
+
+const file = (description: string) => Type.Optional(Type.String({ minLength: 1, description }))
 
 /** Every setting, its default and its meaning; `.env.example` lists the same, and a test keeps it so. */
 export const SettingsSchema = Type.Object({
@@ -21,19 +25,66 @@ export const SettingsSchema = Type.Object({
   DATABASE_URL: Type.Optional(
     Type.String({
       pattern: '^postgres(ql)?://',
-      mustBe:
-        'a URL like postgres://user:password@host:5432/database, with / ? # @ % in the password percent-encoded',
-      description: 'PostgreSQL to use. Without it an embedded PostgreSQL runs in DATA_DIR.',
+      mustBe: databaseUrlMustBe,
+      description:
+        'PostgreSQL to use; of several hosts, h1:5432,h2:5432, the one that takes writes. Without it an embedded PostgreSQL runs in DATA_DIR.',
     }),
   ),
+  DATABASE_POOL_MIN: Type.Integer({
+    minimum: 0,
+    maximum: 10_000,
+    default: 0,
+    description: 'Connections to PostgreSQL that are kept open at least.',
+  }),
   DATABASE_POOL_MAX: count(10, 'Connections to PostgreSQL at most.'),
   DATABASE_WAIT_MS_MAX: wait(5_000, 'Wait for a connection or a row lock at most.'),
+  DATABASE_IDLE_MS_MAX: wait(
+    10_000,
+    'Time after which a connection that nobody uses is closed, beyond DATABASE_POOL_MIN.',
+  ),
+  DATABASE_CONNECTION_AGE_MS_MAX: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 2 ** 31 - 1,
+      description:
+        'Age beyond which a connection is closed once nobody uses it. Without it there is none.',
+    }),
+  ),
+  DATABASE_TEST_ON_ACQUIRE: Type.Enum(['true', 'false'], {
+    type: 'string',
+    default: 'false',
+    description:
+      'Whether a connection is asked if it is still there before each use, which costs a journey.',
+  }),
+  DATABASE_TLS_MODE: Type.Optional(
+    Type.Enum([...tlsModes], {
+      type: 'string',
+      description:
+        'How connections to PostgreSQL are encrypted and whose certificate is taken, as sslmode in libpq. Default: the sslmode of the URL, or disable.',
+    }),
+  ),
+  DATABASE_TLS_ROOT_FILE: file('Certificates that are trusted to sign that of PostgreSQL, as PEM.'),
+  DATABASE_TLS_CERTIFICATE_FILE: file('Certificate of this server towards PostgreSQL, as PEM.'),
+  DATABASE_TLS_KEY_FILE: file('Private key of that certificate, as PEM.'),
   DATABASE_STATEMENT_MS_MAX: wait(60_000, 'Time that one SQL statement may take at most.'),
   DATABASE_COPY_POOL_MAX: count(
     4,
     'Connections for large transfers (COPY) at most, in each direction.',
   ),
   DATABASE_COPY_MS_MAX: wait(600_000, 'Time that one large transfer may take at most.'),
+  REPLICA_URLS: Type.Optional(
+    Type.String({
+      minLength: 1,
+      mustBe: `a list of URLs, separated by commas, each ${databaseUrlMustBe.replace('a URL ', '')}`,
+      description:
+        'Standbys of the database, separated by commas, that reads go to which allow it. The settings of TLS hold for them too.',
+    }),
+  ),
+  REPLICA_CHECK_MS: wait(500, 'Time between two looks at the replicas.'),
+  REPLICA_WAIT_MS_MAX: wait(
+    50,
+    'Wait at most for a replica to come as far as the Consistency-Token of a read.',
+  ),
   DATA_DIR: Type.String({
     minLength: 1,
     default: './data',

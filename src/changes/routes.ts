@@ -1,7 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import { getCommit } from '../commits/history.ts'
-import type { Db } from '../database/connect.ts'
 import { invalidRequest } from '../http/faults.ts'
 import { sendList } from '../http/lists.ts'
 import { LinePosition, listResponse, refusals, Version } from '../http/schema.ts'
@@ -12,7 +11,7 @@ import { sectionsCount } from './queries.ts'
 import { Changes, ChangesQuery, changesHeader, changesHeaderMembers } from './schema.ts'
 
 /** `/tables/:id/changes`: what came between two versions, all together. */
-export const changeRoutes: FastifyPluginAsyncTypebox<{ db: Db }> = async (app, { db }) => {
+export const changeRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/tables/:id/changes',
     {
@@ -37,6 +36,7 @@ export const changeRoutes: FastifyPluginAsyncTypebox<{ db: Db }> = async (app, {
     },
     async (request, reply) => {
       const { from, to } = request.query
+      const { db } = request.reads
       const table = await getTable(db, request.params.id)
       const [before, after] = await Promise.all([
         getCommit(db, table, { version: from }),

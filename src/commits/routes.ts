@@ -4,7 +4,6 @@ import Type from 'typebox'
 import type { Db, Pool } from '../database/connect.ts'
 import { idempotentRequest, jsonAnswer, problemAnswer, sendOutcome } from '../http/answers.ts'
 import { bodyText } from '../http/body.ts'
-import type { OpenExport } from '../http/exports.ts'
 import { objectText } from '../http/json-text.ts'
 import { LinesBody } from '../http/lines.ts'
 import { sendList, toPage } from '../http/lists.ts'
@@ -53,7 +52,6 @@ export interface CommitRoutesContext {
   /** For COPY of what is sent. */
   stagePool: Pool
   committer: Committer
-  openExport: OpenExport
   /** Actions in one commit at most. */
   actionsMax: number
   /** Of which so many are held in memory. */
@@ -65,7 +63,7 @@ export const commitRoutes: FastifyPluginAsyncTypebox<CommitRoutesContext> = asyn
   app,
   context,
 ) => {
-  const { db, committer, openExport } = context
+  const { committer } = context
 
   app.post(
     '/tables/:id/commits',
@@ -174,6 +172,7 @@ export const commitRoutes: FastifyPluginAsyncTypebox<CommitRoutesContext> = asyn
     },
     async (request, reply) => {
       const { to } = request.query
+      const { db } = request.reads
       const table = await getTable(db, request.params.id)
       const { from = table.commitsFrom } = request.query
       refuseUnknownCommit(table, from)
@@ -212,6 +211,7 @@ export const commitRoutes: FastifyPluginAsyncTypebox<CommitRoutesContext> = asyn
       },
     },
     async (request, reply) => {
+      const { db, openExport } = request.reads
       const table = await getTable(db, request.params.id)
       const { version } = request.params
       refuseUnknownCommit(table, version)

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import type { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import {
@@ -44,6 +45,13 @@ export async function copyOut(pool: Pool, query: RawBuilder<unknown>): Promise<R
     () => client.release(),
     (error: Error) => client.release(error),
   )
+  return rows
+}
+
+/** The same, once there are first bytes or none will come. What fails later breaks the rows off. */
+export async function openCopy(pool: Pool, query: RawBuilder<unknown>): Promise<Readable> {
+  const rows = await copyOut(pool, query)
+  await once(rows, 'readable')
   return rows
 }
 

@@ -1,4 +1,5 @@
 import { Problem } from '../problems.ts'
+import { explainTlsError } from './tls.ts'
 
 const retryAfter = { 'retry-after': '1' }
 
@@ -16,7 +17,10 @@ const awayCodes = new Set([
   'EAI_AGAIN',
   'EPIPE',
   'ETIMEDOUT',
+  'NO_PRIMARY',
   '25P03',
+  '28000',
+  '28P01',
   '3D000',
   '53300',
   '57P01',
@@ -24,6 +28,8 @@ const awayCodes = new Set([
   '57P03',
   '57P05',
 ])
+/** A standby, or a primary that was fenced off. */
+const readOnlyCode = '25006'
 const waitCodes = new Set(['55P03', '57014', '40P01', '40001'])
 
 /** True when PostgreSQL cannot be reached, or went away under the statement. */
@@ -31,7 +37,8 @@ export function isDatabaseAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   const code = codeOf(error)
   if (code !== undefined && (awayCodes.has(code) || code.startsWith('08'))) return true
-  return awayMessages.some((message) => error.message.includes(message))
+  if (awayMessages.some((message) => error.message.includes(message))) return true
+  return explainTlsError(error) !== undefined
 }
 
 /** The one map from errors of PostgreSQL to problems; undefined for an error that is ours. */
@@ -43,6 +50,12 @@ export function toProblem(error: unknown): Problem | undefined {
     })
   }
   const code = error instanceof Error ? codeOf(error) : undefined
+  if (code === readOnlyCode) {
+    return new Problem('database-unavailable', 'PostgreSQL takes no writes right now.', {
+      headers: retryAfter,
+      cause: error,
+    })
+  }
   if (code !== undefined && waitCodes.has(code)) {
     return new Problem('overloaded', 'The database did not answer within the allowed wait.', {
       headers: retryAfter,
@@ -55,6 +68,11 @@ export function toProblem(error: unknown): Problem | undefined {
 /** True when a row lock was not to be had within the allowed wait. */
 export function isLockTimeout(error: unknown): boolean {
   return error instanceof Error && codeOf(error) === '55P03'
+}
+
+/** True when a statement took longer than it may. */
+export function isStatementTimeout(error: unknown): boolean {
+  return error instanceof Error && codeOf(error) === '57014'
 }
 
 /** True when the role that this service uses lacks the right to do so. */

@@ -1,8 +1,5 @@
-import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import type { RawBuilder } from 'kysely'
-import type { Pool } from '../database/connect.ts'
-import { copyOut } from '../database/copy-out.ts'
 
 /**
  * Opens the rows of a query as lines for a client, as one statement sees them. Throws as long as there can be a problem
@@ -10,14 +7,9 @@ import { copyOut } from '../database/copy-out.ts'
  */
 export type OpenExport = (query: RawBuilder<unknown>) => Promise<Readable>
 
-/** Exports over connections of `copyPool`. A client who takes nothing for `stallMsMax` is cut off and frees his. */
-export function createExports(copyPool: Pool, stallMsMax: number): OpenExport {
-  return async (query) => {
-    const rows = await copyOut(copyPool, query)
-    // Comes with the first bytes or with the end.
-    await once(rows, 'readable')
-    return cutOffWhenStalled(rows, stallMsMax)
-  }
+/** Exports of what `openRows` gives. A client who takes nothing for `stallMsMax` is cut off and frees his. */
+export function createExports(openRows: OpenExport, stallMsMax: number): OpenExport {
+  return async (query) => cutOffWhenStalled(await openRows(query), stallMsMax)
 }
 
 function cutOffWhenStalled(source: Readable, stallMsMax: number): Readable {

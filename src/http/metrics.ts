@@ -21,6 +21,7 @@ export interface Metrics {
   removedLogFiles: Counter
   reservationWaitSeconds: Histogram<'result'>
   deadlocks: Counter
+  repeatedReads: Counter
 }
 
 /** Numbers that are looked up when they are asked for. */
@@ -30,6 +31,7 @@ export interface Gauges {
   mirror: () => MirrorNumbers
   watchers: () => number
   reservationWaiters: () => number
+  replicas: () => readonly { name: string; healthy: boolean; lagMs: number | undefined }[]
 }
 
 type Numbers = Readonly<Record<string, number>>
@@ -121,6 +123,11 @@ export function createMetrics(): Metrics {
       help: 'Deadlocks of reservations that this server has found and ended.',
       registers,
     }),
+    repeatedReads: new Counter({
+      name: 'deltaworks_repeated_reads_total',
+      help: 'Reads that failed on a replica and were repeated on the primary.',
+      registers,
+    }),
   }
 }
 
@@ -155,7 +162,7 @@ function transactionMetrics(registers: Registry[]) {
 }
 
 function registerGauges(registry: Registry, gauges: Gauges): void {
-  const { commits, pool, mirror, watchers, reservationWaiters } = gauges
+  const { commits, pool, mirror, watchers, reservationWaiters, replicas } = gauges
   const registers = [registry]
   const gauge = (name: string, help: string, read: () => number) =>
     new Gauge({
@@ -202,6 +209,19 @@ function registerGauges(registry: Registry, gauges: Gauges): void {
     'database_pool_connections',
     ['state', 'Connections to PostgreSQL: open, idle, and requests that wait for one.'],
     pool,
+  )
+  labelled('replica_healthy', ['replica', 'Whether this server lets reads go to a replica.'], () =>
+    Object.fromEntries(replicas().map(({ name, healthy }) => [name, healthy ? 1 : 0])),
+  )
+  labelled(
+    'replica_lag_seconds',
+    ['replica', 'How far a replica was behind when it was last asked, where that is known.'],
+    () =>
+      Object.fromEntries(
+        replicas().flatMap(({ name, lagMs }) =>
+          lagMs === undefined ? [] : [[name, lagMs / 1000]],
+        ),
+      ),
   )
 }
 

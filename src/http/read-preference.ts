@@ -1,23 +1,39 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import Type, { type TObject } from 'typebox'
+import type { Db } from '../database/connect.ts'
 import { consistencyTokenPattern } from '../database/consistency-token.ts'
+import type { Reader, Readers } from '../database/replicas/reader.ts'
+import { type ReadWish, walPlace } from '../database/replicas/rules.ts'
+import { createExports, type OpenExport } from './exports.ts'
 import { invalidRequest } from './faults.ts'
 
 /** What a read preference looks like. */
 export const readPreferencePattern = '^(primary|replica(; ?max-lag-ms=[0-9]{1,9})?)$'
+
+/** What the route of a read reads with: the primary, or a replica where the request allows it and one will do. */
+export interface Reads {
+  db: Db
+  openExport: OpenExport
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    reads: Reads
+  }
+}
 
 /** What the headers of a read may say, and how that is told to one who has said something else. */
 const readHeaders = {
   'read-preference': {
     pattern: readPreferencePattern,
     description:
-      'Where to read: `primary`, `replica` or `replica; max-lag-ms=N`. A server without replicas reads from the primary, which satisfies all of them.',
+      'Where to read: `primary`, `replica`, or `replica; max-lag-ms=N` for what is N ms old at most. The primary answers where no replica will do; `Served-By` says who did. A replica shows a past, so do not decide a write by it.',
     message: 'must be primary, replica or replica; max-lag-ms=N',
   },
   'consistency-token': {
     pattern: consistencyTokenPattern,
     description:
-      'The token that a write was answered with: what is read is no older. The primary, which a server without replicas reads from, satisfies every token.',
+      'The token that a write was answered with: what is read is no older. A replica that is not so far is waited for a moment; then the primary answers, which satisfies every token.',
     message: 'must be a token that a write was answered with, like 0/1A2B3C4D',
   },
 }
@@ -37,18 +53,65 @@ const ReadHeaders = Type.Object(
   ),
 )
 
+const servedBy = {
+  'Served-By': Type.Enum(['primary', 'replica'], {
+    type: 'string',
+    description: 'Where it was read; for a list of lines, where it began.',
+  }),
+}
+
+/** Holds what a request reads with, once it has asked for it. */
+const readerKey = Symbol('reader')
+
+interface Known {
+  [readerKey]?: Reader & Reads
+}
+
+export interface ReadPreferenceOptions {
+  readers: Readers
+  /** As for `createExports`. */
+  exportStallMsMax: number
+}
+
 /**
- * Lets every read say how fresh its answer must be. All are answered by the primary so far, so what is well formed
- * is satisfied; what is not is refused before anything is read. Call it before the routes.
+ * Lets every read say how fresh its answer must be; what is not well formed is refused before anything is read. A route
+ * that reads with `request.reads` offers replicas, one that reads otherwise is answered by the primary. Call it before the
+ * routes.
  */
-export function installReadPreference(app: FastifyInstance): void {
-  app.addHook('onRoute', ({ method, schema }) => {
-    if (method !== 'GET' || schema === undefined || schema.tags?.includes('service')) return
+export function installReadPreference(app: FastifyInstance, options: ReadPreferenceOptions): void {
+  const { readers, exportStallMsMax } = options
+  const withExports = (reader: Reader): Reader & Reads => ({
+    ...reader,
+    openExport: createExports(reader.openRows, exportStallMsMax),
+  })
+  const primary = withExports(readers.primary)
+
+  app.decorateRequest('reads', {
+    getter(this: FastifyRequest) {
+      const known = this as Known
+      known[readerKey] ??= choose(this)
+      return known[readerKey]
+    },
+  })
+
+  function choose(request: FastifyRequest): Reader & Reads {
+    const wish = isRead(request) ? wishOf(request) : undefined
+    return wish === undefined ? primary : withExports(readers.forWish(wish))
+  }
+
+  app.addHook('onRoute', (route) => {
+    const { method, schema } = route
+    if (schema === undefined || schema.hide || schema.tags?.includes('service')) return
+    if (method !== 'GET' && method !== 'HEAD') return
+    route.onSend = [route.onSend ?? [], tellServedBy].flat()
+    if (method !== 'GET') return
     const own = schema.headers as TObject | undefined
     schema.headers = Type.Object({ ...ReadHeaders.properties, ...own?.properties })
+    const { 200: answer } = schema.response as Record<number, { headers?: object }>
+    if (answer !== undefined) answer.headers = { ...answer.headers, ...servedBy }
   })
   app.addHook('onRequest', async (request) => {
-    if (request.method !== 'GET' && request.method !== 'HEAD') return
+    if (!isRead(request)) return
     const faults = headers.flatMap(({ name, pattern, message }) => {
       const value = request.headers[name]
       if (value === undefined || pattern.test(String(value))) return []
@@ -56,4 +119,31 @@ export function installReadPreference(app: FastifyInstance): void {
     })
     if (faults.length > 0) throw invalidRequest('headers', faults)
   })
+}
+
+const tellServedBy: NonNullable<Parameters<FastifyInstance['route']>[0]['onSend']> = (
+  request: FastifyRequest,
+  reply: { header: (name: string, value: string) => unknown },
+  payload: unknown,
+  done: (error: null, payload: unknown) => void,
+) => {
+  reply.header('served-by', (request as Known)[readerKey]?.servedBy() ?? 'primary')
+  done(null, payload)
+}
+
+function isRead({ method }: FastifyRequest): boolean {
+  return method === 'GET' || method === 'HEAD'
+}
+
+/** What the headers, which are well formed, allow; undefined where the primary is to answer. */
+function wishOf({ headers }: FastifyRequest): ReadWish | undefined {
+  const preference = String(headers['read-preference'] ?? 'primary')
+  if (preference === 'primary') return undefined
+  const [, maxLagMs] = preference.split('=')
+  const token = headers['consistency-token']
+  return {
+    preference: 'replica',
+    ...(maxLagMs !== undefined && { maxLagMs: Number(maxLagMs) }),
+    ...(token !== undefined && { token: walPlace(String(token)) }),
+  }
 }

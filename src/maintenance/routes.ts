@@ -15,7 +15,7 @@ import {
   listReplicas,
   listTableStatistics,
 } from './queries.ts'
-import { tellOperation } from './rules.ts'
+import { tellOperation, tellReplica } from './rules.ts'
 import {
   DatabaseStatistics,
   MaintenanceOperation,
@@ -30,7 +30,7 @@ export const maintenanceRoutes: FastifyPluginAsyncTypebox<MaintenanceContext> = 
   app,
   context,
 ) => {
-  const { db } = context
+  const { db, replicas } = context
 
   app.post(
     '/maintenance/:kind',
@@ -127,12 +127,17 @@ export const maintenanceRoutes: FastifyPluginAsyncTypebox<MaintenanceContext> = 
         operationId: 'getReplication',
         tags: ['maintenance'],
         summary: 'Who follows the database',
-        description: 'The role of the PostgreSQL of this server, and the ones that follow it.',
+        description:
+          'The role of the PostgreSQL of this server, the ones that follow it as it sees them, and those that this server reads from as it sees them itself.',
         response: { 200: jsonResponse('The replication.', Replication), ...refusals() },
       },
     },
     async (_request, reply) => {
-      const replication = { role: await findRole(db), replicas: await listReplicas(db) }
+      const replication = {
+        role: await findRole(db),
+        replicas: await listReplicas(db),
+        readReplicas: replicas.list().map(tellReplica),
+      }
       const answer = jsonAnswer(200, JSON.stringify(replication))
       return sendOutcome(reply, { answer, replayed: false })
     },

@@ -1,3 +1,4 @@
+import type { ReplicaSight } from '../database/replicas/replicas.ts'
 import type { OperationRow } from './queries.ts'
 
 /** A server says at least this often that it lives. */
@@ -24,3 +25,19 @@ export function tellOperation(row: OperationRow) {
 }
 
 const abandoned = `The server that ran it has not been heard of for ${silentMsMax / 1000} s. Start it again.`
+
+/** A replica as it is told. */
+export function tellReplica(sight: ReplicaSight) {
+  const { name, healthy, lagMs, replayPosition, checkedAt, lastFault } = sight
+  return {
+    name,
+    healthy,
+    lagMs: lagMs ?? null,
+    replayPosition: replayPosition ?? null,
+    ...(checkedAt !== undefined && { checkedAt: new Date(checkedAt).toISOString() }),
+    ...(lastFault !== undefined && {
+      lastFault: lastFault.fault,
+      lastFaultAt: new Date(lastFault.at).toISOString(),
+    }),
+  }
+}

@@ -129,6 +129,30 @@ const Replica = define(
   ),
 )
 
+const ReadReplica = define(
+  'ReadReplica',
+  Type.Object(
+    {
+      name: Type.String({ description: 'Host and port, or the folder of a socket.' }),
+      healthy: Type.Boolean({ description: 'Whether this server lets reads go there.' }),
+      lagMs: lag('Milliseconds by which it was behind the primary when it was last asked.'),
+      replayPosition: Type.Union([Type.String(), Type.Null()], {
+        description:
+          'How far it has replayed the log of the primary, as in a Consistency-Token. Null where it is not known.',
+      }),
+      checkedAt: Type.Optional(Timestamp('When this server last asked it.')),
+      lastFault: Type.Optional(
+        Type.String({ description: 'What was last wrong, also where all is well since.' }),
+      ),
+      lastFaultAt: Type.Optional(Timestamp('When that was last so.')),
+    },
+    {
+      description: 'A PostgreSQL of `REPLICA_URLS`, as this server sees it.',
+      examples: [{ name: 'replica:5432', healthy: true, lagMs: 0, replayPosition: '0/1A2B3C4D' }],
+    },
+  ),
+)
+
 export const Replication = define(
   'Replication',
   Type.Object(
@@ -138,10 +162,11 @@ export const Replication = define(
         description: 'Of the PostgreSQL of this server.',
       }),
       replicas: Type.Array(Replica),
+      readReplicas: Type.Array(ReadReplica),
     },
     {
       description: 'Who follows whom.',
-      examples: [{ role: 'primary', replicas: [] }],
+      examples: [{ role: 'primary', replicas: [], readReplicas: [] }],
     },
   ),
 )

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Db } from '../database/connect.ts'
+import type { Replicas } from '../database/replicas/replicas.ts'
 import { applyOnce } from '../idempotency/apply-once.ts'
 import type { Answer, IdempotentRequest, WriteOutcome } from '../idempotency/rules.ts'
 import { Problem } from '../problems.ts'
@@ -10,6 +11,7 @@ import { insertOperation, type OperationKind, type OperationRow } from './querie
 export interface MaintenanceContext {
   db: Db
   maintenance: Pick<Maintenance, 'isFull' | 'run'>
+  replicas: Pick<Replicas, 'list'>
   idempotencyRetentionMs: number
 }
 

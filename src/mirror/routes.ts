@@ -27,8 +27,6 @@ import { setMirrorPaused } from './set-paused.ts'
 
 /** `/tables/:id/mirror` and `/mirror`: how far commits are published, and what to do about it. */
 export const mirrorRoutes: FastifyPluginAsyncTypebox<AdoptContext> = async (app, context) => {
-  const { db } = context
-
   app.get(
     '/tables/:id/mirror',
     {
@@ -43,7 +41,7 @@ export const mirrorRoutes: FastifyPluginAsyncTypebox<AdoptContext> = async (app,
       },
     },
     async (request, reply) => {
-      const state = mirrorState(await getTable(db, request.params.id))
+      const state = mirrorState(await getTable(request.reads.db, request.params.id))
       return sendOutcome(reply, { answer: jsonAnswer(200, JSON.stringify(state)), replayed: false })
     },
   )
@@ -69,7 +67,7 @@ export const mirrorRoutes: FastifyPluginAsyncTypebox<AdoptContext> = async (app,
         name: `mirror/${state ?? ''}`,
         position: Type.String({ pattern: tableIdPattern }),
         readPage: async (after, limit) => {
-          const rows = await listMirrors(db, { state }, { after, limit: limit + 1 })
+          const rows = await listMirrors(request.reads.db, { state }, { after, limit: limit + 1 })
           return toPage(rows, limit, { json: mirrorText, position: ({ tableId }) => tableId })
         },
       })

@@ -10,7 +10,6 @@ import {
   strictObject,
   Version,
 } from '../http/schema.ts'
-import type { RunContext } from './begin-run.ts'
 import { listAttempts, listGaps } from './number-queries.ts'
 import { getRun, listRuns } from './queries.ts'
 import { attemptText, gapText, runText } from './run-json.ts'
@@ -26,10 +25,7 @@ import {
 } from './schema.ts'
 
 /** `/runs`: look them up, and what became of their commits. */
-export const runReadRoutes: FastifyPluginAsyncTypebox<Pick<RunContext, 'db'>> = async (
-  app,
-  { db },
-) => {
+export const runReadRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/runs',
     {
@@ -52,7 +48,11 @@ export const runReadRoutes: FastifyPluginAsyncTypebox<Pick<RunContext, 'db'>> = 
         name: `runs/${status ?? ''}/${label ?? ''}`,
         position: RunPlace,
         readPage: async (after, limit) => {
-          const rows = await listRuns(db, { status, label }, { after, limit: limit + 1 })
+          const rows = await listRuns(
+            request.reads.db,
+            { status, label },
+            { after, limit: limit + 1 },
+          )
           return toPage(rows, limit, {
             json: runText,
             position: ({ createdAt, runId }) => ({ createdAt: Date.parse(createdAt), runId }),
@@ -75,7 +75,7 @@ export const runReadRoutes: FastifyPluginAsyncTypebox<Pick<RunContext, 'db'>> = 
       },
     },
     async (request, reply) => {
-      const answer = jsonAnswer(200, runText(await getRun(db, request.params.runId)))
+      const answer = jsonAnswer(200, runText(await getRun(request.reads.db, request.params.runId)))
       return sendOutcome(reply, { answer, replayed: false })
     },
   )
@@ -102,14 +102,14 @@ export const runReadRoutes: FastifyPluginAsyncTypebox<Pick<RunContext, 'db'>> = 
       },
     },
     async (request, reply) => {
-      const { runId } = await getRun(db, request.params.runId)
+      const { runId } = await getRun(request.reads.db, request.params.runId)
       const { outcome, commitSequence } = request.query
       const filter = { runId, outcome, commitSequence }
       return sendList(request, reply, {
         name: `attempts/${runId}/${outcome ?? ''}/${commitSequence ?? ''}`,
         position: Version('The last attempt that was listed.'),
         readPage: async (after, limit) => {
-          const rows = await listAttempts(db, filter, { after, limit: limit + 1 })
+          const rows = await listAttempts(request.reads.db, filter, { after, limit: limit + 1 })
           return toPage(rows, limit, { json: attemptText, position: (row) => row.attemptId })
         },
       })
@@ -134,12 +134,12 @@ export const runReadRoutes: FastifyPluginAsyncTypebox<Pick<RunContext, 'db'>> = 
       },
     },
     async (request, reply) => {
-      const { runId } = await getRun(db, request.params.runId)
+      const { runId } = await getRun(request.reads.db, request.params.runId)
       return sendList(request, reply, {
         name: `gaps/${runId}`,
         position: Digits,
         readPage: async (after, limit) => {
-          const rows = await listGaps(db, runId, { after, limit: limit + 1 })
+          const rows = await listGaps(request.reads.db, runId, { after, limit: limit + 1 })
           return toPage(rows, limit, {
             json: gapText,
             position: ({ commitSequence }) => String(commitSequence),

@@ -26,6 +26,8 @@ export interface FileCache {
   /** The files of a table at a version, and maybe others; undefined where they are too many to be kept. */
   open: (target: ScanTarget) => Promise<FileSet | undefined>
   bytes: () => number
+  /** Forgets all of it, for a database that may have lost versions which are known here. */
+  clear: () => void
 }
 
 /** Where the files are, and how much memory they may take. */
@@ -67,6 +69,7 @@ export function createFileCache({ db, copyPool, bytesMax }: FileCacheOptions): F
   /** Numbers of files that were too many, by table and columns. */
   const tooLarge = new Map<string, number>()
   let loadingBytes = 0
+  let era = 0
 
   const bytes = () =>
     [...entries.values()].reduce((sum, { set }) => sum + (set?.bytes ?? 0), loadingBytes)
@@ -133,9 +136,11 @@ export function createFileCache({ db, copyPool, bytesMax }: FileCacheOptions): F
 
   async function renew(entry: Entry, target: ScanTarget): Promise<FileSet> {
     const { set } = entry
+    const startedIn = era
     if (set !== undefined && serves(set, target)) return set
     const grows = set !== undefined && serves({ ...set, version: target.version }, target)
     const renewed = (grows && (await extend(set, target))) || (await load(target, set))
+    if (startedIn !== era) return renewed
     entry.set = renewed
     entries.delete(target.tableId)
     entries.set(target.tableId, entry)
@@ -175,7 +180,13 @@ export function createFileCache({ db, copyPool, bytesMax }: FileCacheOptions): F
     }
   }
 
-  return { open, bytes }
+  function clear(): void {
+    era += 1
+    entries.clear()
+    tooLarge.clear()
+  }
+
+  return { open, bytes, clear }
 }
 
 /** Whether most files of a set have been removed, so that it were better without them. */

@@ -3,7 +3,6 @@ import Type from 'typebox'
 import { getCommit } from '../commits/history.ts'
 import type { Db } from '../database/connect.ts'
 import { jsonAnswer, sendOutcome } from '../http/answers.ts'
-import type { OpenExport } from '../http/exports.ts'
 import { sendList, toPage } from '../http/lists.ts'
 import {
   jsonResponse,
@@ -40,13 +39,12 @@ import { appTransactionText, snapshotText } from './snapshot-json.ts'
 /** What the routes of snapshots need. */
 export interface SnapshotRoutesContext {
   db: Db
-  openExport: OpenExport
 }
 
 /** Tables as they stand, or stood at a version or a time: one with its files, or the versions of several together. */
 export const snapshotRoutes: FastifyPluginAsyncTypebox<SnapshotRoutesContext> = async (
   app,
-  { db, openExport },
+  { db },
 ) => {
   app.get(
     '/tables/:id/snapshot',
@@ -65,6 +63,7 @@ export const snapshotRoutes: FastifyPluginAsyncTypebox<SnapshotRoutesContext> = 
       },
     },
     async (request, reply) => {
+      const { db } = request.reads
       const table = await getTable(db, request.params.id)
       const commit = await getCommit(db, table, request.query)
       const inForce = await listActionsInForce(db, table.id, commit.version)
@@ -127,6 +126,7 @@ export const snapshotRoutes: FastifyPluginAsyncTypebox<SnapshotRoutesContext> = 
     },
     async (request, reply) => {
       const { version, timestamp } = request.query
+      const { db, openExport } = request.reads
       const table = await getTable(db, request.params.id)
       const commit = await getCommit(db, table, { version, timestamp })
       return sendList(request, reply, {
@@ -172,6 +172,7 @@ export const snapshotRoutes: FastifyPluginAsyncTypebox<SnapshotRoutesContext> = 
     },
     async (request, reply) => {
       const { id, appId } = request.params
+      const { db } = request.reads
       const table = await getTable(db, id)
       const found = await findAppTransaction(db, table.id, appId)
       if (found === undefined) {

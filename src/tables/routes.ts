@@ -26,8 +26,6 @@ import { tableText } from './table-json.ts'
 
 /** `/tables`: make, look up, drop and bring back. */
 export const tableRoutes: FastifyPluginAsyncTypebox<CatalogContext> = async (app, context) => {
-  const { db } = context
-
   app.post(
     '/tables',
     {
@@ -101,7 +99,11 @@ export const tableRoutes: FastifyPluginAsyncTypebox<CatalogContext> = async (app
         name: `tables/${dropped}/${namePrefix ?? ''}`,
         position: TablePlace,
         readPage: async (after, limit) => {
-          const rows = await listTables(db, { namePrefix, dropped }, { after, limit: limit + 1 })
+          const rows = await listTables(
+            request.reads.db,
+            { namePrefix, dropped },
+            { after, limit: limit + 1 },
+          )
           return toPage(rows, limit, {
             json: tableText,
             position: ({ name, id }) => ({ name, id }),
@@ -125,7 +127,7 @@ export const tableRoutes: FastifyPluginAsyncTypebox<CatalogContext> = async (app
     },
     async (request, reply) =>
       sendOutcome(reply, {
-        answer: jsonAnswer(200, tableText(await getTable(db, request.params.id))),
+        answer: jsonAnswer(200, tableText(await getTable(request.reads.db, request.params.id))),
         replayed: false,
       }),
   )

@@ -94,7 +94,7 @@ async function readRun(): Promise<TestPostgres | undefined> {
 
 /** A database of a test's own. */
 export interface TestDatabase {
-  connection: Connection & { database: string }
+  connection: EmbeddedConnection
   /** The same as a URL, for processes. */
   url: string
   drop: () => Promise<void>

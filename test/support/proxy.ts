@@ -14,6 +14,8 @@ export interface Proxy {
   loseCommit: (loss: Loss) => Promise<void>
   /** Has the next message with this text reach PostgreSQL as one that it does not understand. */
   garble: (text: string) => void
+  /** Passes nothing on any more over the connections that are there, and does not close them. */
+  freeze: () => void
 }
 
 /** Which COMMIT loses its answer. */
@@ -43,11 +45,11 @@ const commitTag = 'COMMIT\0'
 export async function startProxy(t: Test, database: TestDatabase): Promise<Proxy> {
   const folder = await mkdtemp(join(tmpdir(), 'dw-proxy-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
-  const { host, user, database: name } = database.connection as Record<string, string>
+  const { host, user, database: name } = database.connection
   const sockets = new Set<Socket>()
   const plan: Plan = { traps: [], garbled: [] }
   const server = createServer((client) => {
-    const upstream = connect(join(host ?? '', socketName))
+    const upstream = connect(join(host, socketName))
     link(client, upstream, plan)
     for (const socket of [client, upstream]) {
       sockets.add(socket)
@@ -64,6 +66,9 @@ export async function startProxy(t: Test, database: TestDatabase): Promise<Proxy
     url: `postgres://${user}@${encodeURIComponent(folder)}/${name}`,
     loseCommit: (loss) => new Promise((sprung) => plan.traps.push({ ...loss, sprung })),
     garble: (text) => plan.garbled.push(text),
+    freeze() {
+      for (const socket of sockets) socket.pause()
+    },
   }
 }
 

@@ -7,6 +7,7 @@ import { buildApp } from '../../src/app.ts'
 import type { Committer } from '../../src/commits/committer.ts'
 import { type Config, loadConfig } from '../../src/config.ts'
 import { createDb, type Db, type Pool } from '../../src/database/connect.ts'
+import { noReplicas } from '../../src/database/replicas/replicas.ts'
 import { noPublisher, startPublisher } from '../../src/mirror/publisher.ts'
 import { createServices } from '../../src/services.ts'
 import { createStorage } from '../../src/storage/create-storage.ts'
@@ -64,6 +65,7 @@ export async function startTestServer(
     copyPool,
     stagePool,
     db,
+    replicas: noReplicas,
     storage,
     publisher,
     log,

@@ -10,6 +10,7 @@ import { loadConfig } from '../../../src/config.ts'
 import { createDb } from '../../../src/database/connect.ts'
 import { startEmbeddedPostgres } from '../../../src/database/embedded.ts'
 import { migrate } from '../../../src/database/migrate.ts'
+import { noReplicas } from '../../../src/database/replicas/replicas.ts'
 import { noPublisher } from '../../../src/mirror/publisher.ts'
 import { createServices } from '../../../src/services.ts'
 import { createStorage } from '../../../src/storage/create-storage.ts'
@@ -38,6 +39,7 @@ async function startWithoutDatabase(t: Test): Promise<Api> {
     copyPool,
     stagePool: copyPool,
     db,
+    replicas: noReplicas,
     storage: createStorage(config),
     publisher: noPublisher,
     log,
