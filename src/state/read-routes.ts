@@ -62,15 +62,17 @@ export const stateReadRoutes: FastifyPluginAsyncTypebox<StateReadContext> = asyn
       const known = await namespaces.find(namespace)
       return known && entryReader.read({ namespaceId: known.namespaceId, key })
     }
-    const { namespaceId } = await namespaceAt(db, namespace, revision)
-    return findEntryAt(db, { namespaceId, key, revision })
+    return readAt(db, { namespace, revision }, (namespaceId) =>
+      findEntryAt(db, { namespaceId, key, revision }),
+    )
   }
 
   async function readRange({ namespace, revision, ...range }: AskedRange, limit: number) {
     const limits = { limit, bytesMax: pageBytesMax }
     if (revision !== undefined) {
-      const { namespaceId } = await namespaceAt(db, namespace, revision)
-      return listEntriesAt(db, { namespaceId, revision, ...range }, limits)
+      return readAt(db, { namespace, revision }, (namespaceId) =>
+        listEntriesAt(db, { namespaceId, revision, ...range }, limits),
+      )
     }
     const known = await namespaces.find(namespace)
     if (known === undefined) return { entries: [], next: undefined }
@@ -176,6 +178,18 @@ interface AskedEntry {
 interface AskedRange extends KeyRange {
   namespace: string
   revision: number | undefined
+}
+
+/** Reads at a revision. Throws where that cannot be read, or could no longer when it was: then a part may have left. */
+async function readAt<Found>(
+  db: Db,
+  { namespace, revision }: { namespace: string; revision: number },
+  read: (namespaceId: number) => Promise<Found>,
+): Promise<Found> {
+  const { namespaceId } = await namespaceAt(db, namespace, revision)
+  const found = await read(namespaceId)
+  await namespaceAt(db, namespace, revision)
+  return found
 }
 
 /** The namespace as far as it is needed to read at a revision. Throws where that revision cannot be read. */

@@ -99,6 +99,11 @@ function readAt(writes: readonly ModelWrite[], revision: number): Record<string,
 async function checkReads(namespace: string, model: readonly ModelWrite[]): Promise<void> {
   const { id, revision, historyFrom, archiveFrom } = await boundsOf(namespace)
   const history = await rowsOf('state_history', id)
+  // As readers do, from both.
+  const all = [...history, ...(await rowsOf('state_archive', id))]
+  for (let at = archiveFrom ?? historyFrom; at <= revision; at++) {
+    assert.deepEqual(readAt(all, at), readAt(model, at), 'a revision that can be read')
+  }
   for (let at = historyFrom; at <= revision; at++) {
     assert.deepEqual(readAt(history, at), readAt(model, at), 'a revision of the history')
   }
@@ -108,11 +113,6 @@ async function checkReads(namespace: string, model: readonly ModelWrite[]): Prom
     model.filter(behind).map((row) => [row.revision, row.key, row.version, row.kind]),
     'what watchers are told',
   )
-  if (archiveFrom === null) return
-  const all = [...history, ...(await rowsOf('state_archive', id))]
-  for (let at = archiveFrom; at <= revision; at++) {
-    assert.deepEqual(readAt(all, at), readAt(model, at), 'a revision of the archive')
-  }
 }
 
 /** Nothing stays that no read needs. */
@@ -218,7 +218,7 @@ const examples: Command[][] = [
   [keepsOne(false), written([], ['a']), written(['b']), swept, written(['a'])],
   // A deletion stands where the history begins, and later behind it.
   [keepsOne(false), written([], ['a']), swept, written(['b']), written(['b'])],
-  // The archive is given up and begun anew.
+  // The archive is given up, and begun anew.
   [
     ...[keepsOne(true), written(['a']), swept],
     ...[keepsOne(false), written([], ['a']), swept, written(['b']), swept],

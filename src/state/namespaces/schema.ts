@@ -25,7 +25,8 @@ const settings = {
         archive: Type.Optional(
           Type.Boolean({
             default: false,
-            description: 'Whether what leaves the history is kept in the archive.',
+            description:
+              'Whether what leaves the history is kept in the archive. Switched off, the archive is removed as soon as something leaves without it.',
           }),
         ),
       },

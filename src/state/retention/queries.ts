@@ -14,7 +14,7 @@ export interface HistoryBounds {
   retentionRevisions: number | null
   sweptRevision: number
   sweptPosition: number
-  /** Whether the archive has rows that it can no longer tell anything whole by. */
+  /** Whether the archive has rows although it can no longer tell the whole. */
   hasStaleArchive: boolean
 }
 
@@ -31,7 +31,7 @@ export async function claimSweep(tx: Tx, namespaceId: number): Promise<HistoryBo
     select revision, history_from as "historyFrom", archive_from as "archiveFrom", archives,
       retention_age_ms as "retentionAgeMs", retention_revisions as "retentionRevisions",
       swept_revision as "sweptRevision", swept_position as "sweptPosition",
-      archives and archive_from is null and exists (
+      archive_from is null and exists (
         select from state_archive a where a.namespace_id = n.id) as "hasStaleArchive"
     from state_namespaces n where id = ${namespaceId}`.execute(tx)
   return rows[0]

@@ -70,25 +70,20 @@ function startPass(
         return goesOn ? 0 : undefined
       }
       after = id
-      const isRaised = await inTransaction(db, (tx) => raise(tx, id, writesMax))
-      const walked = isRaised ? await inTransaction(db, (tx) => walk(tx, id, writesMax)) : 0
-      hasMore ||= !isRaised || walked === writesMax
-      return walked
+      await inTransaction(db, (tx) => raise(tx, id, writesMax))
+      const walked = await inTransaction(db, (tx) => walk(tx, id, writesMax))
+      hasMore ||= walked === undefined || walked === writesMax
+      return walked ?? 0
     },
   }
 }
 
-/** Lets the history begin as late as the limits say, which refuses older reads from then on. Answers false where old rows of the archive must go first. */
-async function raise(tx: Tx, namespaceId: number, writesMax: number): Promise<boolean> {
+/** Lets the history begin as late as the limits say, which refuses older reads from then on. */
+async function raise(tx: Tx, namespaceId: number, writesMax: number): Promise<void> {
   const bounds = await claimSweep(tx, namespaceId)
-  if (bounds === undefined) return true
-  if (bounds.hasStaleArchive) {
-    await deleteArchived(tx, namespaceId, writesMax)
-    return false
-  }
+  if (bounds === undefined || bounds.hasStaleArchive) return
   const to = await newBeginning(tx, { namespaceId, ...bounds }, writesMax * agedFactor)
   if (to > bounds.historyFrom) await raiseHistory(tx, namespaceId, to)
-  return true
 }
 
 async function newBeginning(
@@ -103,10 +98,18 @@ async function newBeginning(
   return (await findAged(tx, { namespaceId, after, ageMs }, agedMax)) ?? after
 }
 
-/** Removes what the next writes have replaced, and deletions that are behind the history; answers how many it has looked at. */
-async function walk(tx: Tx, namespaceId: number, writesMax: number): Promise<number> {
+/**
+ * Removes what the next writes have replaced, and deletions that are behind the history; answers how many writes it has
+ * looked at. An archive that can no longer tell the whole goes first, and then nothing is answered: it has puts whose
+ * deletions it will never have.
+ */
+async function walk(tx: Tx, namespaceId: number, writesMax: number): Promise<number | undefined> {
   const bounds = await claimSweep(tx, namespaceId)
   if (bounds === undefined) return 0
+  if (bounds.hasStaleArchive) {
+    await deleteArchived(tx, namespaceId, writesMax)
+    return undefined
+  }
   const writes = await removeReplaced(tx, namespaceId, bounds, writesMax)
   const last = writes.at(-1)
   if (last === undefined) return 0
