@@ -33,7 +33,7 @@ import { scanRoutes } from './scans/routes.ts'
 import type { ScanListContext } from './scans/scan-list.ts'
 import { type SnapshotRoutesContext, snapshotRoutes } from './snapshots/routes.ts'
 import { stateBatchRoutes } from './state/batch-routes.ts'
-import { type StateHistoryContext, stateHistoryRoutes } from './state/history-routes.ts'
+import { stateHistoryRoutes } from './state/history-routes.ts'
 import { namespaceRoutes } from './state/namespaces/routes.ts'
 import type { NamespaceContext } from './state/namespaces/set-namespace.ts'
 import { type StateReadContext, stateReadRoutes } from './state/read-routes.ts'
@@ -76,7 +76,6 @@ export interface Services
     SearchContext,
     TransferContext,
     StagedTransactionRoutesContext,
-    StateHistoryContext,
     StateWatchContext,
     ReservationRoutesContext {
   checks: Checks
@@ -145,7 +144,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(runReadRoutes, services)
   app.register(reservationRoutes, services)
   app.register(watchRoutes, { ...services, eventStreams })
-  app.register(stateHistoryRoutes, services)
+  app.register(stateHistoryRoutes)
   app.register(stateWatchRoutes, { ...services, eventStreams })
   app.register(snapshotRoutes, services)
   app.register(scanRoutes, services)

@@ -1,5 +1,4 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { Db } from '../database/connect.ts'
 import { sendList } from '../http/lists.ts'
 import { listResponse, PageQuery, refusals, strictObject, Version } from '../http/schema.ts'
 import { Problem } from '../problems.ts'
@@ -9,19 +8,11 @@ import { EntryParams } from './schema.ts'
 import { EntryHistory } from './watch-schema.ts'
 import { historyText } from './write-json.ts'
 
-/** What the route of history needs. */
-export interface StateHistoryContext {
-  db: Db
-}
-
 /** Bytes of values on a page at most, but for one write. */
 const pageBytesMax = 16 * 1024 * 1024
 
 /** `/state/:namespace/entries/:key/history`: what became of a key. */
-export const stateHistoryRoutes: FastifyPluginAsyncTypebox<StateHistoryContext> = async (
-  app,
-  { db },
-) => {
+export const stateHistoryRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/state/:namespace/entries/:key/history',
     {
@@ -41,7 +32,7 @@ export const stateHistoryRoutes: FastifyPluginAsyncTypebox<StateHistoryContext> 
     },
     async (request, reply) => {
       const { namespace, key } = request.params
-      const namespaceId = await findNamespaceId(db, namespace)
+      const namespaceId = await findNamespaceId(request.reads.db, namespace)
       return sendList(request, reply, {
         name: `state history/${JSON.stringify([namespace, key])}`,
         position: Version('The revision of the last write that was listed.'),
@@ -50,7 +41,7 @@ export const stateHistoryRoutes: FastifyPluginAsyncTypebox<StateHistoryContext> 
             namespaceId === undefined
               ? { writes: [], hasMore: false }
               : await listKeyWrites(
-                  db,
+                  request.reads.db,
                   { namespaceId, key, before },
                   { limit, bytesMax: pageBytesMax },
                 )

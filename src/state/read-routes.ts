@@ -18,7 +18,7 @@ import { findEntryAt, findNamespaceHistory, listEntriesAt } from './history-quer
 import { type NamespaceHistory, refuseUnknownRevision } from './history-rules.ts'
 import { keyRange } from './key-range.ts'
 import type { Namespaces } from './namespaces.ts'
-import { type KeyRange, listEntries } from './read-queries.ts'
+import { findLiveEntries, type KeyRange, listEntries } from './read-queries.ts'
 import type { EntryRow } from './rows.ts'
 import { entryNotFound } from './rules.ts'
 import {
@@ -53,30 +53,37 @@ export const stateReadRoutes: FastifyPluginAsyncTypebox<StateReadContext> = asyn
   app,
   { db, namespaces, entryReader },
 ) => {
-  async function readEntry({
-    namespace,
-    key,
-    revision,
-  }: AskedEntry): Promise<EntryRow | undefined> {
+  async function readEntry(
+    reads: Db,
+    { namespace, key, revision }: AskedEntry,
+  ): Promise<EntryRow | undefined> {
     if (revision === undefined) {
       const known = await namespaces.find(namespace)
-      return known && entryReader.read({ namespaceId: known.namespaceId, key })
+      if (known === undefined) return undefined
+      const place = { namespaceId: known.namespaceId, key }
+      if (reads === db) return entryReader.read(place)
+      const [entry] = await findLiveEntries(reads, [place])
+      return entry
     }
-    return readAt(db, { namespace, revision }, (namespaceId) =>
-      findEntryAt(db, { namespaceId, key, revision }),
+    return readAt(reads, { namespace, revision }, (namespaceId) =>
+      findEntryAt(reads, { namespaceId, key, revision }),
     )
   }
 
-  async function readRange({ namespace, revision, ...range }: AskedRange, limit: number) {
+  async function readRange(
+    reads: Db,
+    { namespace, revision, ...range }: AskedRange,
+    limit: number,
+  ) {
     const limits = { limit, bytesMax: pageBytesMax }
     if (revision !== undefined) {
-      return readAt(db, { namespace, revision }, (namespaceId) =>
-        listEntriesAt(db, { namespaceId, revision, ...range }, limits),
+      return readAt(reads, { namespace, revision }, (namespaceId) =>
+        listEntriesAt(reads, { namespaceId, revision, ...range }, limits),
       )
     }
     const known = await namespaces.find(namespace)
     if (known === undefined) return { entries: [], next: undefined }
-    const page = await listEntries(db, { ...known, ...range }, limits)
+    const page = await listEntries(reads, { ...known, ...range }, limits)
     return { ...page, next: page.hasMore ? page.entries.at(-1)?.key : undefined }
   }
 
@@ -112,7 +119,7 @@ export const stateReadRoutes: FastifyPluginAsyncTypebox<StateReadContext> = asyn
     async (request, reply) => {
       const { namespace, key } = request.params
       const { revision, raw = false } = request.query
-      const entry = await readEntry({ namespace, key, revision })
+      const entry = await readEntry(request.reads.db, { namespace, key, revision })
       if (entry === undefined) throw entryNotFound(namespace, key)
       reply.header('etag', etagOf(entry))
       const { 'if-none-match': etags } = request.headers
@@ -159,7 +166,11 @@ export const stateReadRoutes: FastifyPluginAsyncTypebox<StateReadContext> = asyn
         name: `entries/${JSON.stringify([namespace, revision, prefix, start, end, keysOnly])}`,
         position: Key,
         readPage: async (after, limit) => {
-          const { entries, next } = await readRange({ namespace, revision, after, ...range }, limit)
+          const { entries, next } = await readRange(
+            request.reads.db,
+            { namespace, revision, after, ...range },
+            limit,
+          )
           return { items: entries.map(json), next }
         },
       })

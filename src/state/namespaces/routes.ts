@@ -24,8 +24,6 @@ export const namespaceRoutes: FastifyPluginAsyncTypebox<NamespaceContext> = asyn
   app,
   context,
 ) => {
-  const { db } = context
-
   app.get(
     '/state',
     {
@@ -46,7 +44,7 @@ export const namespaceRoutes: FastifyPluginAsyncTypebox<NamespaceContext> = asyn
         name: 'namespaces',
         position: NamespaceName,
         readPage: async (after, limit) => {
-          const rows = await listNamespaces(db, { after, limit: limit + 1 })
+          const rows = await listNamespaces(request.reads.db, { after, limit: limit + 1 })
           return toPage(rows, limit, { json: summaryText, position: ({ namespace }) => namespace })
         },
       }),
@@ -69,7 +67,7 @@ export const namespaceRoutes: FastifyPluginAsyncTypebox<NamespaceContext> = asyn
     },
     async (request, reply) => {
       const { namespace } = request.params
-      const found = await findNamespace(db, namespace)
+      const found = await findNamespace(request.reads.db, namespace)
       if (found === undefined) throw namespaceNotFound(namespace)
       return reply.type('application/json').send(namespaceText(found))
     },

@@ -1,6 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { idempotentRequest, jsonAnswer, problemAnswer, sendOutcome } from '../../http/answers.ts'
-import type { OpenExport } from '../../http/exports.ts'
 import type { LinesBody } from '../../http/lines.ts'
 import { IdempotencyHeaders, refusals, requestId, writeResponse } from '../../http/schema.ts'
 import { faultFinder } from '../../http/validation.ts'
@@ -13,13 +12,11 @@ import { exportedLines } from './queries.ts'
 import { EntryLines, ExportedLines, ImportedEntry, ImportResult } from './schema.ts'
 
 /** What imports and exports of the state need. */
-export interface TransferContext extends ImportEntriesContext, StateLimits {
-  openExport: OpenExport
-}
+export type TransferContext = ImportEntriesContext & StateLimits
 
 /** `/state/:namespace/import` and `/export`: many entries at once. */
 export const transferRoutes: FastifyPluginAsyncTypebox<TransferContext> = async (app, context) => {
-  const { namespaces, openExport } = context
+  const { namespaces } = context
 
   app.post(
     '/state/:namespace/import',
@@ -86,7 +83,7 @@ export const transferRoutes: FastifyPluginAsyncTypebox<TransferContext> = async 
       const { namespace } = request.params
       const known = await namespaces.find(namespace)
       if (known === undefined) throw namespaceNotFound(namespace)
-      const lines = await openExport(exportedLines(known.namespaceId))
+      const lines = await request.reads.openExport(exportedLines(known.namespaceId))
       return reply.type('application/x-ndjson').send(lines)
     },
   )
