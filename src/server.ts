@@ -31,6 +31,8 @@ export interface RunningServer {
   stop: () => Promise<void>
 }
 
+type App = Awaited<ReturnType<typeof buildApp>>
+
 /** A PostgreSQL to work with, and how to let go of it. */
 interface OpenDatabase {
   connection: Connection
@@ -109,17 +111,18 @@ export async function startServer(
     await app.close()
     clearTimeout(overdue)
   })
-  const { host, port } = config
-  const address = await orStartError(
-    `The server cannot listen on ${host}, port ${port}`,
-    async () => {
-      // For the name `localhost` Fastify would listen with several servers, and lets us drain but one.
-      const { address } = await lookup(host, { order: 'ipv4first' })
-      return app.listen({ host: address, port })
-    },
-  )
+  const address = await listen(app, config)
   const running = started.move()
   return { address, stop: () => running.disposeAsync() }
+}
+
+/** Answers the address that was taken. */
+async function listen(app: App, { host, port }: Config): Promise<string> {
+  return orStartError(`The server cannot listen on ${host}, port ${port}`, async () => {
+    // For the name `localhost` Fastify would listen with several servers, and lets us drain but one.
+    const { address } = await lookup(host, { order: 'ipv4first' })
+    return app.listen({ host: address, port })
+  })
 }
 
 /** What works on tables beside a server. */

@@ -103,16 +103,7 @@ export async function prepareCluster(t: Test, options: ClusterOptions = {}): Pro
   }
   const killNow = () => signal('SIGKILL')
   atExit.add(killNow)
-  const query: Cluster['query'] = async (text) => {
-    const client = new pg.Client({ ...at, user: EMBEDDED_USER, ssl: false })
-    await client.connect()
-    try {
-      return [await client.query(text)].flat().at(-1)?.rows ?? []
-    } finally {
-      await client.end()
-    }
-  }
-  const at = { host: socket, port, database: 'postgres' }
+  const query: Cluster['query'] = (text) => queryAt({ host: socket, port }, text)
   const end = async (name: NodeJS.Signals) => {
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
     const ended = once(child, 'exit')
@@ -142,23 +133,39 @@ export async function prepareCluster(t: Test, options: ClusterOptions = {}): Pro
         stdio: ['ignore', log.fd, log.fd],
       })
       await log.close()
-      for (const began = Date.now(); ; await sleep(20)) {
-        if (
-          await query('select').then(
-            () => true,
-            () => false,
-          )
-        )
-          return
-        if (child.exitCode !== null || Date.now() - began > 60_000) {
-          throw new Error(`no PostgreSQL:\n${await readFile(join(root, 'log'), 'utf8')}`)
-        }
-      }
+      await untilReady(child, { query, log: join(root, 'log') })
     },
     stop: () => end('SIGINT'),
     kill: () => end('SIGKILL'),
     freeze: () => signal('SIGSTOP'),
     thaw: () => signal('SIGCONT'),
     query,
+  }
+}
+
+async function queryAt(at: { host: string; port: number }, text: string) {
+  const user = EMBEDDED_USER
+  const client = new pg.Client({ ...at, user, database: 'postgres', ssl: false })
+  await client.connect()
+  try {
+    return [await client.query(text)].flat().at(-1)?.rows ?? []
+  } finally {
+    await client.end()
+  }
+}
+
+async function untilReady(
+  child: ChildProcess,
+  { query, log }: Pick<Cluster, 'query'> & { log: string },
+): Promise<void> {
+  for (const began = Date.now(); ; await sleep(20)) {
+    const error = await query('select').then(
+      () => undefined,
+      (error) => error,
+    )
+    if (error === undefined) return
+    if (child.exitCode !== null || Date.now() - began > 60_000) {
+      throw new Error(`no PostgreSQL:\n${await readFile(log, 'utf8')}`)
+    }
   }
 }

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { closerOf } from '../close-pool.ts'
 import { createDb, type Db, type Pool } from '../connect.ts'
 import { explainTlsError } from '../tls.ts'
 import { findReplayed, findReplicaAnswer } from './queries.ts'
@@ -14,6 +15,7 @@ export interface ReplicaLine {
   db: Db
   copyPool: Pool
   lost: AbortSignal
+  close: () => Promise<void>
 }
 
 /** A check that takes longer has failed. */
@@ -25,6 +27,7 @@ export class Replica {
   readonly name: string
   #open: OpenPool
   #checks: Pool
+  #closeChecks: () => Promise<void>
   #line: ReplicaLine
   #losing: AbortController
   #state: ReplicaState | undefined
@@ -34,6 +37,7 @@ export class Replica {
     this.name = name
     this.#open = open
     this.#checks = open('checks')
+    this.#closeChecks = closerOf(this.#checks)
     ;[this.#line, this.#losing] = this.#openLine()
   }
 
@@ -90,24 +94,25 @@ export class Replica {
   }
 
   async close(): Promise<void> {
-    const { db, copyPool } = this.#line
-    await Promise.all([db.destroy(), copyPool.end(), this.#checks.end()])
+    await Promise.all([this.#line.close(), this.#closeChecks()])
   }
 
   /** What is under way is given up, for it may never end. */
   #drop(): void {
-    const { db, copyPool } = this.#line
     this.#losing.abort(new ReplicaLost())
-    void Promise.all([db.destroy(), copyPool.end()]).catch(() => {})
+    void this.#line.close()
     ;[this.#line, this.#losing] = this.#openLine()
   }
 
   #openLine(): [ReplicaLine, AbortController] {
     const losing = new AbortController()
     setMaxListeners(0, losing.signal)
-    const pool = this.#open('reads')
-    const line = { pool, db: createDb(pool), copyPool: this.#open('copies'), lost: losing.signal }
-    return [line, losing]
+    const [pool, copyPool] = [this.#open('reads'), this.#open('copies')]
+    const closers = [pool, copyPool].map(closerOf)
+    const close = async () => {
+      await Promise.all(closers.map((closeOne) => closeOne()))
+    }
+    return [{ pool, db: createDb(pool), copyPool, lost: losing.signal, close }, losing]
   }
 }
 

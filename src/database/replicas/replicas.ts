@@ -1,3 +1,4 @@
+import { closerOf } from '../close-pool.ts'
 import type { Pool } from '../connect.ts'
 import { findPrimarySample } from './queries.ts'
 import { checkMsMax, type OpenPool, Replica, type ReplicaLine } from './replica.ts'
@@ -55,6 +56,7 @@ export function createReplicas(options: ReplicasOptions): Replicas {
   if (options.replicas.length === 0) return noReplicas
   const replicas = options.replicas.map(({ name, open }) => new Replica(name, open))
   const primaryPool = options.openPrimary()
+  const closePrimary = closerOf(primaryPool)
   let sample: PrimarySample | undefined
   let turn = 0
   let isStopped = false
@@ -108,7 +110,7 @@ export function createReplicas(options: ReplicasOptions): Replicas {
       isStopped = true
       clearTimeout(timer)
       await checking
-      await Promise.all([primaryPool.end(), ...replicas.map((replica) => replica.close())])
+      await Promise.all([closePrimary(), ...replicas.map((replica) => replica.close())])
     },
   }
 }

@@ -62,11 +62,12 @@ t.test('without a database every operation that needs one says so', async (t) =>
     for (const [method, { tags, parameters, requestBody }] of Object.entries(methods)) {
       if (tags.includes('service')) continue
       const address = exampleAddress(path, parameters)
-      const body = requestBody?.content['application/json']?.example
+      const [[type, { example }] = ['', {}]] = Object.entries(requestBody?.content ?? {})
+      const raw = typeof example === 'string' ? example : JSON.stringify(example)
       const answer = await server.call(
         method.toUpperCase(),
         address,
-        body === undefined ? {} : { json: body },
+        example === undefined ? {} : { raw, headers: { 'content-type': type } },
       )
       await t.test(`${method} ${path}`, async (t) => checkAway(t, answer))
       asked += 1
