@@ -318,8 +318,8 @@ function writeTransactions(tx: Tx, transactions: readonly CommittedTransaction[]
 }
 
 /** Whether a batch writes to nothing but namespaces whose writes need not be on disk when they are answered. */
-function mayFlushLater({ state, heads, drops, tables }: Writes): boolean {
-  const isOfTables = heads.length + drops.length + tables.length > 0
+function mayFlushLater({ state, heads, drops, tables, transactions }: Writes): boolean {
+  const isOfTables = heads.length + drops.length + tables.length + transactions.length > 0
   return (
     !isOfTables &&
     state.namespaces.length > 0 &&

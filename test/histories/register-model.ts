@@ -4,7 +4,7 @@ import type { Model } from './linearizability.ts'
 export interface Register {
   value: string | undefined
   version: number
-  /** The version of the last put, also when the entry is deleted since. */
+  /** The version of the last write; that of a deletion where versions go on, else of the last put. */
   lastVersion: number
 }
 
@@ -23,7 +23,7 @@ export type RegisterOutput =
   /** `actual` is the version that was there, when it was told. */
   | { kind: 'refused'; actual?: number }
 
-/** What the version of an entry is that is put again after it was deleted: 1, or one above its last. */
+/** What the version of an entry is that is put again after it was deleted: 1, or one above that of the deletion. */
 export type AfterDelete = 'restarts' | 'continues'
 
 /** What a single copy answers, and what it holds after that. Pure. */
@@ -47,7 +47,8 @@ export function apply(
   if (input.expectedVersion !== undefined && input.expectedVersion !== version) return refused
   if (input.kind === 'put') return write(input.value)
   if (value === undefined) return { register, output: absent }
-  const gone = { value: undefined, version: 0, lastVersion }
+  const last = afterDelete === 'continues' ? lastVersion + 1 : lastVersion
+  const gone = { value: undefined, version: 0, lastVersion: last }
   return { register: gone, output: { kind: 'deleted' } }
 }
 
