@@ -26,6 +26,7 @@ import {
   EntryList,
   EntryParams,
   etagHeader,
+  JsonValue,
   Key,
   NamespaceParams,
   RawValue,
@@ -107,8 +108,8 @@ export const stateReadRoutes: FastifyPluginAsyncTypebox<StateReadContext> = asyn
           200: {
             ...jsonResponse('The entry.', Entry, etagHeader),
             content: {
-              'application/json': { schema: Entry },
-              'application/octet-stream': { schema: RawValue },
+              'application/json': { schema: Type.Union([Entry, JsonValue]) },
+              '*/*': { schema: RawValue },
             },
           },
           304: { description: 'It has a version that the caller has.', headers: requestId },
