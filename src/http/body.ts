@@ -41,7 +41,7 @@ export function installBodies(app: FastifyInstance, limits: { linesBytesMax: num
   app.addContentTypeParser<Buffer>(
     '*',
     { parseAs: 'buffer' },
-    async (_request: FastifyRequest, bytes: Buffer) => bytes,
+    async (_request: FastifyRequest, bytes: Buffer) => (bytes.length > 0 ? bytes : undefined),
   )
   app.addHook('preParsing', async (request) => {
     if (carriesBody(request)) refuseUnreadableBody(request, limits.linesBytesMax)
