@@ -66,6 +66,7 @@ export function createServices(config: Config, ground: Ground): Services & Backg
   const watching = { db, seats, takeTurn, pollMs: config.watchPollMs, log }
   const commitWatch = createCommitWatch(watching)
   const stateWatch = createStateWatch({ ...watching, bookmarkMs: config.watchBookmarkMs })
+  const namespaces = createNamespaces(db)
   const fileCache = createFileCache({ db, copyPool, bytesMax: config.scanCacheBytesMax })
   const committer = createCommitter({
     pool,
@@ -95,7 +96,7 @@ export function createServices(config: Config, ground: Ground): Services & Backg
     stagePool,
     readers,
     replicas,
-    namespaces: createNamespaces(db),
+    namespaces,
     entryReader: createEntryReader(db),
     stateValueBytesMax: config.stateValueBytesMax,
     stateOperationsMax: config.stateOperationsMax,
@@ -103,6 +104,7 @@ export function createServices(config: Config, ground: Ground): Services & Backg
     fileCache,
     onPrimaryMoved() {
       fileCache.clear()
+      namespaces.forget()
       replicas.distrust()
     },
     committer,

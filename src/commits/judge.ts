@@ -15,7 +15,7 @@ import { Problem } from '../problems.ts'
 import { attemptsOf } from '../runs/rules.ts'
 import { enterState, type JudgedProposal, judgeState, stateWrites } from '../state/judge.ts'
 import type { StateProposal } from '../state/operations.ts'
-import { refusedProposal } from '../state/rules.ts'
+import { lostNamespace, refusedProposal } from '../state/rules.ts'
 import {
   type EnteringUnit,
   enterChange,
@@ -148,7 +148,7 @@ function judgeProposals(
   const accepted: JudgedProposal[] = []
   for (const proposal of proposals) {
     const ledger = state.get(proposal.namespaceId)
-    if (ledger === undefined) throw new Error('a unit was judged without its namespace')
+    if (ledger === undefined) return lostNamespace(proposal.namespace)
     const judged = judgeState(proposal, ledger, now)
     if ('refusal' in judged) return refusedProposal(judged)
     accepted.push(judged)

@@ -5,13 +5,18 @@ import type { AskedEntry } from '../state/queries.ts'
 import { isTableId } from '../tables/rules.ts'
 import type { WinnerCommit } from './ledger.ts'
 import type { AppTransactionRow, Head } from './rows.ts'
-import type { Part, Proposal } from './unit.ts'
+import type { Part, Proposal, Unit } from './unit.ts'
 import type { WinnersWanted } from './winners.ts'
 
 /** A part with the id of its table. */
 export interface PlacedPart {
   tableId: string
   proposal: Proposal
+}
+
+/** The parts of all units. */
+export function partsOf(units: readonly Unit[]): Part[] {
+  return units.flatMap((unit) => unit.parts)
 }
 
 /** The parts whose tables are known: those named by id, and those named by the name of one of the heads. */

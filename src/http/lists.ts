@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { Ajv } from 'ajv'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -51,6 +52,11 @@ function readCursor(cursor: string): unknown[] | undefined {
   } catch {
     return undefined
   }
+}
+
+/** The name of a list with all that was asked for, which may be long: a cursor must not grow with it. */
+export function listName(list: string, asked: readonly unknown[]): string {
+  return `${list}/${createHash('sha256').update(JSON.stringify(asked)).digest('base64url')}`
 }
 
 /** A list that can be read page after page, each page in a query of its own. */

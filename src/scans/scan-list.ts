@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto'
 import type { OpenExport } from '../http/exports.ts'
 import { memberTexts } from '../http/json-text.ts'
-import type { PagedList } from '../http/lists.ts'
+import { listName, type PagedList } from '../http/lists.ts'
 import { allFiles, beforeFiles } from '../snapshots/queries.ts'
 import {
   countsOfAll,
@@ -10,7 +9,7 @@ import {
   type ScanContext,
   type ScanRequest,
 } from './scan-files.ts'
-import { type Scan, ScanPlace, summaryMembers } from './schema.ts'
+import { ScanPlace, summaryMembers } from './schema.ts'
 
 /** What lists of scanned files are read with. */
 export interface ScanListContext extends ScanContext {
@@ -28,7 +27,12 @@ export function scanList(
 ): PagedList<typeof ScanPlace> {
   const { tableId, commit, scan } = request
   return {
-    name: `${within}/${tableId}/${hashOf(scan)}`,
+    name: listName(`${within}/${tableId}`, [
+      scan.version,
+      scan.timestamp,
+      scan.predicate,
+      scan.columns,
+    ]),
     position: ScanPlace,
     readPage: (place, limit) => readScanPage(context, request, { place, limit }),
     summary: { header: 'scan-summary', members: summaryMembers },
@@ -43,9 +47,4 @@ export function scanList(
       },
     }),
   }
-}
-
-function hashOf({ version, timestamp, predicate, columns }: Scan): string {
-  const asked = JSON.stringify([version, timestamp, predicate, columns])
-  return createHash('sha256').update(asked).digest('base64url')
 }

@@ -9,8 +9,9 @@ import type { WriteOutcome } from '../idempotency/rules.ts'
 import { Problem } from '../problems.ts'
 import { resultsText } from './entry-json.ts'
 import type { StateProposal, StateResult } from './operations.ts'
+import { Batch, BatchResult, Txn, TxnResult } from './operations-schema.ts'
 import { receiveComparisons, receiveOperations, type StateLimits } from './receive-operations.ts'
-import { Batch, BatchResult, NamespaceParams, ofWriting, Txn, TxnResult } from './schema.ts'
+import { NamespaceParams, ofWriting } from './schema.ts'
 import { type StateContext, submitProposal } from './submit-proposal.ts'
 
 const ofBatches = [

@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { sendList } from '../http/lists.ts'
+import { listName, sendList } from '../http/lists.ts'
 import { listResponse, PageQuery, refusals, strictObject, Version } from '../http/schema.ts'
 import { Problem } from '../problems.ts'
 import { listKeyWrites } from './history-queries.ts'
@@ -34,7 +34,7 @@ export const stateHistoryRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const { namespace, key } = request.params
       const namespaceId = await findNamespaceId(request.reads.db, namespace)
       return sendList(request, reply, {
-        name: `state history/${JSON.stringify([namespace, key])}`,
+        name: listName('state history', [namespace, key]),
         position: Version('The revision of the last write that was listed.'),
         readPage: async (before, limit) => {
           const { writes, hasMore } =

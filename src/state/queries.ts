@@ -1,15 +1,18 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { Db, Tx } from '../database/connect.ts'
+import type { Namespace } from './namespaces.ts'
 import type { EntryRow, EntryValue, NamespaceHead, StateWrites, WriteRow } from './rows.ts'
 
-/** Makes a namespace unless it is there, and answers its id. */
-export async function makeNamespace(db: Db, namespace: string): Promise<number> {
+/** Makes those namespaces that are not there, in the order of their names so that two makers cannot wait for each other. */
+export async function makeNamespaces(db: Db, names: readonly string[]): Promise<Namespace[]> {
   await sql`
-    insert into state_namespaces (namespace) values (${namespace})
+    insert into state_namespaces (namespace)
+    select distinct name from unnest(${names}::text[]) as name order by name
     on conflict (namespace) do nothing`.execute(db)
-  const id = await findNamespaceId(db, namespace)
-  if (id === undefined) throw new Error(`the namespace ${namespace} was made and is not there`)
-  return id
+  const { rows } = await sql<Namespace>`
+    select id as "namespaceId", namespace from state_namespaces
+    where namespace = any(${names}::text[])`.execute(db)
+  return rows
 }
 
 /** The id of a namespace, if there is one of this name. Namespaces are never removed. */

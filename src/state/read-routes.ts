@@ -1,11 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 import type { Db } from '../database/connect.ts'
-import { sendList } from '../http/lists.ts'
+import { listName, sendList } from '../http/lists.ts'
 import {
   jsonResponse,
   listResponse,
-  PageQuery,
   refusals,
   requestId,
   strictObject,
@@ -28,6 +27,7 @@ import {
   etagHeader,
   JsonValue,
   Key,
+  KeyPageQuery,
   NamespaceParams,
   RawValue,
   ReadHeaders,
@@ -149,7 +149,7 @@ export const stateReadRoutes: FastifyPluginAsyncTypebox<StateReadContext> = asyn
           start: Type.Optional(Key),
           end: Type.Optional(Key),
           keysOnly: Type.Optional(Type.Boolean({ description: 'Whether values are left out.' })),
-          ...PageQuery,
+          ...KeyPageQuery,
         }),
         response: {
           200: listResponse('A page of entries.', EntryList),
@@ -164,7 +164,7 @@ export const stateReadRoutes: FastifyPluginAsyncTypebox<StateReadContext> = asyn
       const json = (entry: EntryRow) =>
         keysOnly ? receiptText(namespace, entry) : entryText(namespace, entry)
       return sendList(request, reply, {
-        name: `entries/${JSON.stringify([namespace, revision, prefix, start, end, keysOnly])}`,
+        name: listName('entries', [namespace, revision, prefix, start, end, keysOnly]),
         position: Key,
         readPage: async (after, limit) => {
           const { entries, next } = await readRange(

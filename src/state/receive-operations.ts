@@ -5,8 +5,8 @@ import { invalidRequest } from '../http/faults.ts'
 import { parseJson } from '../http/json-reading.ts'
 import { Problem } from '../problems.ts'
 import type { Comparison, Condition, PutOperation, StateOperation } from './operations.ts'
+import type { ComparisonBody, OperationBody } from './operations-schema.ts'
 import type { EntryValue } from './rows.ts'
-import type { ComparisonBody, OperationBody } from './schema.ts'
 
 /** What a request may ask of the state. */
 export interface StateLimits {

@@ -59,3 +59,12 @@ export function namespaceNotFound(namespace: string): Problem {
     facts: { namespace },
   })
 }
+
+/** The refusal where a namespace was made at a primary that another has taken the place of, and never reached that. */
+export function lostNamespace(namespace: string): Problem {
+  return new Problem(
+    'database-unavailable',
+    `Another PostgreSQL has become the primary, and does not have the namespace "${namespace}" yet. Repeat in a moment.`,
+    { headers: { 'retry-after': '1' } },
+  )
+}

@@ -3,6 +3,7 @@ import {
   define,
   IdempotencyHeaders,
   noNul,
+  PageQuery,
   strictObject,
   Timestamp,
   Version,
@@ -30,6 +31,14 @@ export const Key = Type.String({
 export const NamespaceParams = Type.Object({ namespace: NamespaceName })
 export const EntryParams = Type.Object({ namespace: NamespaceName, key: Key })
 
+/** As for other lists, but that a cursor has a whole key or name. */
+export const KeyPageQuery = {
+  limit: PageQuery.limit,
+  cursor: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 5000, description: '`nextCursor` of the page before.' }),
+  ),
+}
+
 const ttlMax = 100 * 365 * 86_400_000
 
 const TtlMs = Type.Unsafe<number | null>({
@@ -40,7 +49,7 @@ const TtlMs = Type.Unsafe<number | null>({
     'Milliseconds after which the entry is gone; null for never. Without it the namespace decides.',
 })
 
-const ExpectedVersion = Version(
+export const ExpectedVersion = Version(
   'The version that the entry must have; 0 where there must be none. Else 412 `version-mismatch`.',
 )
 
@@ -142,7 +151,7 @@ export const ofWriting = [
   'precondition-required',
 ] as const
 
-const exampleReceipt = {
+export const exampleReceipt = {
   namespace: 'consumers',
   key: 'orders.offset',
   version: 3,
@@ -226,163 +235,3 @@ export const putFields = {
   ttlMs: Type.Optional(TtlMs),
   expectedVersion: Type.Optional(ExpectedVersion),
 }
-
-const PutOperation = strictObject({
-  put: strictObject({
-    key: Key,
-    value: Type.Optional(JsonValue),
-    valueBase64: Type.Optional(ValueBase64),
-    contentType: Type.Optional(ContentType),
-    metadata: Type.Optional(Metadata),
-    ttlMs: Type.Optional(TtlMs),
-    expectedVersion: Type.Optional(ExpectedVersion),
-  }),
-})
-const DeleteOperation = strictObject({
-  delete: strictObject({ key: Key, expectedVersion: Type.Optional(ExpectedVersion) }),
-})
-const GetOperation = strictObject({ get: strictObject({ key: Key }) })
-
-const exampleOperation = { put: { key: 'orders.offset', value: 1200, expectedVersion: 2 } }
-
-const OperationSchema = define(
-  'StateOperation',
-  Type.Union([PutOperation, GetOperation, DeleteOperation], {
-    description: 'One of `put`, `get` and `delete`.',
-    examples: [exampleOperation],
-  }),
-)
-export type OperationBody = Static<typeof OperationSchema>
-
-const WriteSchema = define(
-  'StateWrite',
-  Type.Union([PutOperation, DeleteOperation], {
-    description: 'A `put` or a `delete`.',
-    examples: [exampleOperation],
-  }),
-)
-
-/** Operations of a request that only write. */
-export const Writes = (description: string) =>
-  Type.Array(WriteSchema, { minItems: 1, maxItems: 100_000, description })
-
-/** Operations of a request, in the order in which they are done. */
-export const Operations = (description: string, minItems = 1) =>
-  Type.Array(OperationSchema, { minItems, maxItems: 100_000, description })
-
-export const Batch = define(
-  'StateBatch',
-  strictObject(
-    {
-      atomic: Type.Optional(
-        Type.Boolean({
-          default: true,
-          description:
-            'Whether a refused operation refuses them all. Without it each has its own result.',
-        }),
-      ),
-      operations: Operations('Done in this order, at one revision. A key is written once at most.'),
-    },
-    {
-      description: 'Operations to be done together.',
-      examples: [
-        {
-          operations: [
-            { put: { key: 'orders.offset', value: 1200 } },
-            { delete: { key: 'orders.lock' } },
-            { get: { key: 'orders.schema' } },
-          ],
-        },
-      ],
-    },
-  ),
-)
-export type Batch = Static<typeof Batch>
-
-const ComparisonSchema = define(
-  'StateComparison',
-  strictObject(
-    {
-      key: Key,
-      target: Type.Enum(['version', 'value', 'exists', 'metadata'], { type: 'string' }),
-      op: Type.Enum(['equal', 'notEqual', 'greater', 'less'], { type: 'string' }),
-      value: Type.Optional(
-        Type.Unknown({
-          description:
-            'What it is compared with: an integer for `version`, true or false for `exists` (true where nothing is said), else any JSON. Numbers and texts have an order; anything else is equal or not.',
-        }),
-      ),
-      valueBase64: Type.Optional(
-        Type.String({ description: 'For a `value` that is bytes; these have an order.' }),
-      ),
-      path: Type.Optional(
-        Type.Array(Type.String(), {
-          maxItems: 100,
-          description: 'Members that lead to what is compared of the metadata.',
-        }),
-      ),
-    },
-    {
-      description:
-        'What must be true of an entry. One that does not exist has version 0; of its value and metadata only `notEqual` holds.',
-      examples: [{ key: 'orders.offset', target: 'version', op: 'equal', value: 2 }],
-    },
-  ),
-)
-export type ComparisonBody = Static<typeof ComparisonSchema>
-
-export const Txn = define(
-  'StateTxn',
-  strictObject(
-    {
-      compare: Type.Array(ComparisonSchema, { maxItems: 100_000 }),
-      // biome-ignore lint/suspicious/noThenProperty: the contract names it so
-      then: Type.Optional(Operations('Done where all comparisons hold.', 0)),
-      else: Type.Optional(Operations('Done where one does not.', 0)),
-    },
-    {
-      description: 'Comparisons, and what is done depending on them, at one moment.',
-      examples: [
-        {
-          compare: [{ key: 'orders.leader', target: 'exists', op: 'equal', value: false }],
-          // biome-ignore lint/suspicious/noThenProperty: the contract names it so
-          then: [{ put: { key: 'orders.leader', value: 'worker-7' } }],
-          else: [{ get: { key: 'orders.leader' } }],
-        },
-      ],
-    },
-  ),
-)
-export type Txn = Static<typeof Txn>
-
-/** What became of operations, one after the other. */
-export const StateResults = Type.Array(Type.Object({}, { additionalProperties: true }), {
-  description:
-    'One for each operation, with the `status` that it would have had by itself: 200 or 201 with the entry, 404, 412, 428 with a `code`.',
-})
-
-export const BatchResult = define(
-  'StateBatchResult',
-  Type.Object(
-    { revision: Type.Integer({ minimum: 0 }), results: StateResults },
-    {
-      description: 'What became of each operation.',
-      examples: [{ revision: 18, results: [{ status: 200, ...exampleReceipt }] }],
-    },
-  ),
-)
-
-export const TxnResult = define(
-  'StateTxnResult',
-  Type.Object(
-    {
-      succeeded: Type.Boolean({ description: 'Whether all comparisons held.' }),
-      revision: Type.Integer({ minimum: 0 }),
-      results: StateResults,
-    },
-    {
-      description: 'What became of a transaction.',
-      examples: [{ succeeded: true, revision: 18, results: [{ status: 201, ...exampleReceipt }] }],
-    },
-  ),
-)

@@ -28,7 +28,7 @@ export async function receiveState(
     const pointer = `/state/${index}/operations`
     return receiveOperations(operations, source, { pointer, limits })
   })
-  const known = await Promise.all(names.map(namespaces.make))
+  const known = await namespaces.makeAll(names)
   return known.map((namespace, index) => ({
     ...namespace,
     operations: received[index] ?? [],

@@ -3,10 +3,10 @@ import { sql } from 'kysely'
 import t, { type Test } from 'tap'
 import { createCommitter } from '../../src/commits/committer.ts'
 import { createDb } from '../../src/database/connect.ts'
-import { drop, put, write } from '../state/writes.ts'
 import { openStream } from '../support/event-stream.ts'
 import { createTestDatabase, poolOf, type TestDatabase } from '../support/postgres.ts'
 import { makeDataDir, startServerProcess } from '../support/process.ts'
+import { createStateWriter, put, remove } from '../support/state.ts'
 
 const namespace = 'followed'
 const keys = ['a/1', 'a/2', 'b/1', 'b/2', 'c']
@@ -25,14 +25,14 @@ function startWriting(t: Test, { connection }: TestDatabase) {
     bulkMsMax: 60_000,
     onBatch: () => {},
   })
+  const { write } = createStateWriter({ db, committer })
   let ended = false
   const writer = async (number: number) => {
     for (let round = 0; !ended; round += 1) {
       const some = keys.filter((_, index) => (round + number) % (index + 2) !== 0)
       await write(
-        { db, committer },
         namespace,
-        some.map((key) => (round % 7 === 0 ? drop(key) : put(key, `${number}/${round}`))),
+        some.map((key) => (round % 7 === 0 ? remove(key) : put(key, `${number}/${round}`))),
       )
     }
   }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { sql } from 'kysely'
 import t from 'tap'
 import { startTestServer } from '../support/server.ts'
 
@@ -178,4 +179,28 @@ t.test('entries are read as they were at a revision', async (t) => {
   t.strictSame(keys, ['a=2', 'b=1'])
   t.match((await at('/a?revision=99')).body, { code: 'revision-not-found', currentRevision: 4 })
   t.match((await get('/state/never/entries?revision=1')).body, { code: 'revision-not-found' })
+})
+
+t.test('keys of any length and any characters can be paged', async (t) => {
+  const keys = ['\u{1}'.repeat(512), 'a'.repeat(512), '\u{10ffff}'.repeat(256)]
+  for (const key of keys) await call('PUT', entry(key, 'long'), { json: { value: 1 } })
+  const prefix = encodeURIComponent('\u{1}'.repeat(100))
+  t.equal((await get(`/state/long/entries?prefix=${prefix}`)).body.items.length, 1)
+  const found: string[] = []
+  let cursor = ''
+  do {
+    const { body } = await get(`/state/long/entries?limit=1${cursor && `&cursor=${cursor}`}`)
+    found.push(...body.items.map(({ key }: { key: string }) => key))
+    cursor = body.nextCursor ?? ''
+  } while (cursor !== '')
+  t.strictSame(found, keys)
+})
+
+t.test('a namespace that another primary never got is told of, and made anew', async (t) => {
+  const other = await startTestServer(t, {}, { beside: server, mirror: false })
+  await call('PUT', entry('k', 'lost'), { json: { value: 1 } })
+  await sql`delete from state_namespaces where namespace = 'lost'`.execute(server.db)
+  const answer = await call('PUT', entry('k', 'lost'), { json: { value: 2 } })
+  t.match(answer.body, { status: 503, code: 'database-unavailable' })
+  t.equal((await other.call('PUT', entry('k', 'lost'), { json: { value: 2 } })).status, 201)
 })

@@ -7,7 +7,7 @@ import { createStateWriter, put } from '../support/state.ts'
 
 const server = await startTestServer(t, {}, { mirror: false })
 const { db } = server
-const { write, committer } = createStateWriter(t, server)
+const { write, committer } = createStateWriter(server)
 
 /** Sweeps until nothing is left; answers how many were removed. */
 async function sweepAll(): Promise<number> {
@@ -49,7 +49,7 @@ t.test('servers that sweep at once remove each entry once', async (t) => {
   const many = Array.from({ length: 700 }, (_, index) => put(`r${index}`, 1, { ttlMs: 1 }))
   await write('raced', many)
   await sleep(3)
-  const other = createStateWriter(t, server)
+  const other = await startTestServer(t, {}, { beside: server, mirror: false })
   const { sweep } = expiredEntries({ db, committer: other.committer, pollMs: 1000 })
   const removed = await Promise.all([sweepAll(), sweepAll(), sweep()])
   const rest = await sweepAll()

@@ -7,7 +7,7 @@ import {
   listEntriesAt,
   listKeyWrites,
 } from '../../src/state/history-queries.ts'
-import { makeNamespace } from '../../src/state/queries.ts'
+import { makeNamespaces } from '../../src/state/queries.ts'
 import { listNamespaceProgress, readWindow } from '../../src/state/watch-queries.ts'
 import { endPosition } from '../../src/state/watch-rules.ts'
 import { countBuffers } from '../support/explain.ts'
@@ -56,7 +56,9 @@ t.test('to follow and to look back costs what is read, not what is kept', async 
 
 /** Revisions that write the same keys again and again, and one large one; as many beside them in another namespace. */
 async function fill(db: Db): Promise<number> {
-  const [id, other] = [await makeNamespace(db, 'kept'), await makeNamespace(db, 'other')]
+  const made = await makeNamespaces(db, ['kept', 'other'])
+  const idOf = (name: string) => made.find((one) => one.namespace === name)?.namespaceId ?? 0
+  const [id, other] = [idOf('kept'), idOf('other')]
   await sql`
     insert into state_history (namespace_id, revision, position, key, version, kind, json,
       created_at, updated_at)

@@ -11,9 +11,10 @@ import {
 import { refuseUnknownRevision } from '../../src/state/history-rules.ts'
 import type { StateOperation } from '../../src/state/operations.ts'
 import { startTestServer } from '../support/server.ts'
-import { drop, put, putBytes, write } from './writes.ts'
+import { createStateWriter, put, putBytes, remove } from '../support/state.ts'
 
 const server = await startTestServer(t, {}, { mirror: false })
+const { write } = createStateWriter(server)
 const { db } = server
 const whole = { limit: 1000, bytesMax: 2 ** 20 }
 
@@ -40,14 +41,14 @@ t.test('the history of a key has all its writes, newest first', async (t) => {
   const steps: StateOperation[][] = [
     [put('other', 0), put(key, 0, { value: { json: value, contentType: null, bytes: null } })],
     [putBytes(key, Buffer.from('bytes'))],
-    [drop(key)],
+    [remove(key)],
     [put('other', 1)],
-    [put(key, null, { metadata: '{"m": 1}', ttlMs: 1 })],
+    [put(key, null, { metadata: { m: 1 }, ttlMs: 1 })],
   ]
   let namespaceId = 0
-  for (const step of steps) namespaceId = (await write(server, 'told', step)).namespaceId
+  for (const step of steps) namespaceId = (await write('told', step)).namespaceId
   await sleep(5)
-  await write(server, 'told', [{ kind: 'expire', key, version: 4 }])
+  await write('told', [{ kind: 'expire', key, version: 4 }])
   const path = `/state/told/entries/${encodeURIComponent(key)}/history`
   const { status, body, text } = await server.get(path)
   t.equal(status, 200)
@@ -85,7 +86,7 @@ t.test('the history of a key has all its writes, newest first', async (t) => {
 t.test('a page of large writes ends early', async (t) => {
   let namespaceId = 0
   for (let number = 0; number < 5; number += 1) {
-    const result = await write(server, 'large', [putBytes('key', Buffer.alloc(1000, number))])
+    const result = await write('large', [putBytes('key', Buffer.alloc(1000, number))])
     namespaceId = result.namespaceId
   }
   const read = (before: number | undefined, bytesMax: number) =>
@@ -111,7 +112,7 @@ t.test('what was there at a revision is read from history and archive', async (t
   const model: Map<string, unknown>[] = [new Map()]
   let namespaceId = 0
   const step = async (operations: StateOperation[], gone: readonly string[] = []) => {
-    const result = await write(server, 'past', operations)
+    const result = await write('past', operations)
     namespaceId = result.namespaceId
     const now = new Map(model.at(-1))
     for (const key of gone) now.delete(key)
@@ -123,7 +124,7 @@ t.test('what was there at a revision is read from history and archive', async (t
   }
   for (let number = 0; number < 12; number += 1) {
     const some = keys.filter((_, index) => (number * (index + 2)) % 3 === 0)
-    await step(some.map((key, index) => (index + number === 7 ? drop(key) : put(key, number))))
+    await step(some.map((key, index) => (index + number === 7 ? remove(key) : put(key, number))))
   }
   await step([put('a', 'short', { ttlMs: 1 }), put('c', 'long', { ttlMs: 86_400_000 })])
   await sleep(5)
@@ -181,7 +182,7 @@ async function listAll(range: {
 }
 
 t.test('revisions of which nothing is known are refused', async (t) => {
-  const { namespaceId } = await write(server, 'known', [put('a', 1)])
+  const { namespaceId } = await write('known', [put('a', 1)])
   await sql`
     update state_namespaces set revision = 9, history_from = 4 where id = ${namespaceId}`.execute(
     db,

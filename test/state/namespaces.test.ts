@@ -6,7 +6,7 @@ import { createStateWriter, put, remove } from '../support/state.ts'
 
 const server = await startTestServer(t, {}, { mirror: false })
 const { call, get, db } = server
-const { write } = createStateWriter(t, server)
+const { write } = createStateWriter(server)
 
 const set = (namespace: string, json: object, headers: Record<string, string> = {}) =>
   call('PUT', `/state/${namespace}`, { json, headers })

@@ -10,7 +10,7 @@ import { createStateWriter, put, remove } from '../support/state.ts'
 
 const server = await startTestServer(t, {}, { mirror: false })
 const { db } = server
-const { write, committer } = createStateWriter(t, server)
+const { write, committer } = createStateWriter(server)
 
 /** A write as the model knows it. */
 interface ModelWrite {

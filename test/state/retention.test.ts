@@ -6,7 +6,7 @@ import { createStateWriter, put, remove } from '../support/state.ts'
 
 const server = await startTestServer(t, {}, { mirror: false })
 const { db } = server
-const { write } = createStateWriter(t, server)
+const { write } = createStateWriter(server)
 
 async function runToEnd(kind: string) {
   const started = await server.post(`/maintenance/${kind}`)

@@ -6,7 +6,7 @@ import { createStateWriter, put, remove } from '../support/state.ts'
 
 const server = await startTestServer(t, {}, { mirror: false })
 const { db, post } = server
-const { write } = createStateWriter(t, server)
+const { write } = createStateWriter(server)
 
 const query = (namespace: string, body: object) => post(`/state/${namespace}/query`, body)
 const keysIn = (items: { key: string }[]) => items.map(({ key }) => key)

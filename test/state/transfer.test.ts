@@ -10,7 +10,7 @@ const server = await startTestServer(
   { mirror: false },
 )
 const { db, call, get } = server
-const { write } = createStateWriter(t, server)
+const { write } = createStateWriter(server)
 
 const ndjson = { 'content-type': 'application/x-ndjson' }
 const linesOf = (entries: readonly (object | string)[]) =>

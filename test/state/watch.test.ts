@@ -3,10 +3,11 @@ import { sql } from 'kysely'
 import t from 'tap'
 import { openStream, type TestEvent, type TestStream } from '../support/event-stream.ts'
 import { startTestServer } from '../support/server.ts'
-import { drop, put, putBytes, write } from './writes.ts'
+import { createStateWriter, put, putBytes, remove } from '../support/state.ts'
 
 // No look comes by itself in the time of a test: what is seen was told by the committer.
 const server = await startTestServer(t, { watchPollMs: 600_000, watchBookmarkMs: 200 })
+const { write } = createStateWriter(server)
 const { db } = server
 
 const watch = (namespace: string, query = '', headers = {}) =>
@@ -38,16 +39,16 @@ async function compact(namespace: string, historyFrom: number): Promise<void> {
 const instant = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 
 t.test('a watcher is told of each write that follows, as it was made', async (t) => {
-  await write(server, 'told', [put('before', 0)])
+  await write('told', [put('before', 0)])
   const reader = await watch('told')
   const value = '{"n":12345678901234567890.00,"s":"\\n"}'
-  await write(server, 'told', [
-    put('a', 1, { metadata: '{"topic": "orders"}', ttlMs: 86_400_000 }),
+  await write('told', [
+    put('a', 1, { metadata: { topic: 'orders' }, ttlMs: 86_400_000 }),
     put('b', 2, { value: { json: value, contentType: null, bytes: null } }),
   ])
-  await write(server, 'told', [putBytes('a', Buffer.from([0, 255]))])
-  await write(server, 'told', [drop('b'), drop('none')])
-  await write(server, 'told', [put('b', 3)])
+  await write('told', [putBytes('a', Buffer.from([0, 255]))])
+  await write('told', [remove('b'), remove('none')])
+  await write('told', [put('b', 3)])
   const events = await readTo(reader, '5')
   const updatedAt = instant
   t.match(events, [
@@ -83,10 +84,10 @@ t.test('a watcher is told of each write that follows, as it was made', async (t)
 
 t.test('an entry that has expired is told of, and what follows is new', async (t) => {
   const reader = await watch('expired')
-  await write(server, 'expired', [put('a', 1, { ttlMs: 1 }), put('b', 1, { ttlMs: 1 })])
+  await write('expired', [put('a', 1, { ttlMs: 1 }), put('b', 1, { ttlMs: 1 })])
   await sleep(5)
-  await write(server, 'expired', [{ kind: 'expire', key: 'a', version: 1 }, put('b', 2)])
-  await write(server, 'expired', [put('a', 2)])
+  await write('expired', [{ kind: 'expire', key: 'a', version: 1 }, put('b', 2)])
+  await write('expired', [put('a', 2)])
   const events = await readTo(reader, '3')
   t.match(events.slice(2), [
     { event: 'expire', id: '2.0', data: { key: 'a', version: 2, more: true } },
@@ -101,9 +102,8 @@ t.test('a watcher that resumes at whatever id is sent each event once', async (t
   for (let number = 0; number < 12; number += 1) {
     const keys = ['a', 'b/1', 'b/2', 'c'].slice(number % 3, 3 + (number % 4))
     await write(
-      server,
       'resumed',
-      keys.map((key) => (number % 5 === 4 ? drop(key) : put(key, number))),
+      keys.map((key) => (number % 5 === 4 ? remove(key) : put(key, number))),
     )
   }
   for (const prefix of ['', 'b/']) {
@@ -133,13 +133,12 @@ t.test('a revision of any size comes whole, in order, and with nothing in betwee
   )
   const following = [await watch('large'), await watch('large', '?prefix=x')]
   await Promise.all([
-    write(server, 'large', [put('x', 0)]),
+    write('large', [put('x', 0)]),
     write(
-      server,
       'large',
       keys.map((key) => put(key, key)),
     ),
-    write(server, 'large', [put('x', 1)]),
+    write('large', [put('x', 1)]),
   ])
   const { rows } = await sql<{ revision: number; position: number; key: string }>`
     select revision, position, key from state_history
@@ -168,11 +167,10 @@ t.test('a revision of any size comes whole, in order, and with nothing in betwee
 t.test('large values come in pages of their own', async (t) => {
   const bytes = (byte: number) => Buffer.alloc(600_000, byte)
   await write(
-    server,
     'values',
     [1, 2, 3, 4].map((byte) => putBytes(`k${byte}`, bytes(byte))),
   )
-  await write(server, 'values', [putBytes('k5', bytes(5))])
+  await write('values', [putBytes('k5', bytes(5))])
   const reader = await watch('values', '?fromRevision=1')
   const events = await readTo(reader, '2')
   t.strictSame(keysOf(events), [
@@ -191,7 +189,7 @@ t.test('large values come in pages of their own', async (t) => {
 
 t.test('a namespace that nobody has written to is watched until somebody does', async (t) => {
   const readers = [await watch('later'), await watch('later', '?fromRevision=1')]
-  await write(server, 'later', [put('a', 1)])
+  await write('later', [put('a', 1)])
   for (const reader of readers) {
     t.strictSame(keysOf(await readTo(reader, '1')), [['1', 'a']])
     reader.close()
@@ -199,12 +197,11 @@ t.test('a namespace that nobody has written to is watched until somebody does', 
 })
 
 t.test('a bookmark says how far a watcher has come whom the prefix kept silent', async (t) => {
-  await write(server, 'marked', [put('other', 0)])
+  await write('marked', [put('other', 0)])
   const reader = await watch('marked', '?prefix=mine')
   await reader.until(1)
   t.strictSame(reader.events[0], { event: 'bookmark', id: '1', data: { revision: 1 } })
-  for (let number = 1; number < 5; number += 1)
-    await write(server, 'marked', [put('other', number)])
+  for (let number = 1; number < 5; number += 1) await write('marked', [put('other', number)])
   await readTo(reader, '5')
   t.ok(reader.events.every(({ event }) => event === 'bookmark'))
   reader.close()
@@ -212,7 +209,7 @@ t.test('a bookmark says how far a watcher has come whom the prefix kept silent',
   const early = await server.get('/state/marked/watch?prefix=mine', { 'last-event-id': '4' })
   t.match(early, { status: 410, body: { code: 'events-compacted', historyFrom: 6 } })
   const resumed = await watch('marked', '?prefix=mine', { 'last-event-id': '5' })
-  await write(server, 'marked', [put('mine', 1), put('other', 5)])
+  await write('marked', [put('mine', 1), put('other', 5)])
   t.strictSame(keysOf(await readTo(resumed, '6')), [['6', 'mine']])
   resumed.close()
 })
@@ -225,7 +222,7 @@ t.test('a reader that hangs holds nobody up, and loses nothing or is told', asyn
   const reader = await watch('hung')
   const writeSome = async () => {
     for (let number = 0; number < revisions; number += 1) {
-      await write(server, 'hung', [putBytes('key', value)])
+      await write('hung', [putBytes('key', value)])
     }
   }
   await writeSome()
@@ -251,7 +248,7 @@ t.test('a reader that hangs holds nobody up, and loses nothing or is told', asyn
 })
 
 t.test('a place that cannot be is refused', async (t) => {
-  await write(server, 'refused', [put('a', 1)])
+  await write('refused', [put('a', 1)])
   const path = '/state/refused/watch'
   for (const value of ['x', '-1', '1.', '.5', '1.5.2', '1, 2', '1'.repeat(17)]) {
     t.match(await server.get(path, { 'last-event-id': value }), {
@@ -274,10 +271,11 @@ t.test('a place that cannot be is refused', async (t) => {
 
 t.test('writes of another server are seen', async (t) => {
   const looking = await startTestServer(t, { watchPollMs: 20 }, { beside: server, mirror: false })
+  const other = createStateWriter(looking)
   const reader = await openStream(`${looking.address}/state/shared/watch`)
   await Promise.all(
     Array.from({ length: 40 }, (_, number) =>
-      write(number % 2 === 0 ? server : looking, 'shared', [put('key', number)]),
+      (number % 2 === 0 ? write : other.write)('shared', [put('key', number)]),
     ),
   )
   const events = await readTo(reader, '40')
@@ -295,7 +293,7 @@ t.test('hundreds of watchers are each told of everything', async (t) => {
     numbers.map((number) => watch('many', `?prefix=${prefixes[number % 3]}`)),
   )
   for (let number = 0; number < 50; number += 1) {
-    await write(server, 'many', [put('a', number), put('b', number)])
+    await write('many', [put('a', number), put('b', number)])
   }
   const all = Array.from({ length: 100 }, (_, index) => [1 + (index >> 1), 'ab'[index % 2]])
   for (const [number, reader] of readers.entries()) {

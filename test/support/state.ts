@@ -1,61 +1,61 @@
-import type { Test } from 'tap'
-import { createCommitter } from '../../src/commits/committer.ts'
-import type { StateOperation, StateResult } from '../../src/state/operations.ts'
-import { makeNamespace } from '../../src/state/queries.ts'
-import { type EntryValue, noValue } from '../../src/state/rows.ts'
+import type { Committer } from '../../src/commits/committer.ts'
+import type { Verdict } from '../../src/commits/unit.ts'
+import { jsonAnswer } from '../../src/http/answers.ts'
+import { createNamespaces } from '../../src/state/namespaces.ts'
+import type { PutOperation, StateOperation, StateResult } from '../../src/state/operations.ts'
 import type { TestServer } from './server.ts'
 
 /** Writes to the state as the routes do, without them. */
-export function createStateWriter(t: Test, { db, pool }: TestServer) {
-  const committer = createCommitter({
-    pool,
-    batchesMax: 4,
-    queueCommitsMax: 10_000,
-    batchActionsMax: 20_000,
-    idempotencyRetentionMs: 60_000,
-    bulkMsMax: 60_000,
-    onBatch() {},
-  })
-  t.teardown(() => committer.idle())
+export interface StateWriter {
+  committer: Committer
+  /** Does operations on a namespace at one revision. */
+  write: (namespace: string, operations: readonly StateOperation[]) => Promise<StateResult>
+}
+
+export function createStateWriter({
+  db,
+  committer,
+}: Pick<TestServer, 'db' | 'committer'>): StateWriter {
+  const namespaces = createNamespaces(db)
   return {
     committer,
-    /** Does operations on a namespace at one revision. */
-    async write(namespace: string, operations: readonly StateOperation[]): Promise<StateResult> {
-      const namespaceId = await makeNamespace(db, namespace)
-      let result: StateResult | undefined
+    async write(namespace, operations) {
+      let verdict: Verdict | undefined
       await committer.submit({
         parts: [],
-        state: [{ namespaceId, namespace, operations, isAtomic: true }],
-        answer: (verdict) => {
-          if (verdict.kind === 'committed') [result] = verdict.state
-          return { status: 200, headers: {}, body: '' }
+        state: [{ ...(await namespaces.make(namespace)), operations, isAtomic: true }],
+        answer(judged) {
+          verdict = judged
+          return jsonAnswer(200, '{}')
         },
       })
+      const result = verdict?.kind === 'committed' ? verdict.state[0] : undefined
       if (result === undefined) throw new Error('the operations were refused')
       return result
     },
   }
 }
 
-/** A value that is JSON. */
-export const json = (value: unknown): EntryValue => ({
-  ...noValue,
-  json: JSON.stringify(value),
-  contentType: null,
-  bytes: null,
-})
-
-/** A put of a JSON value. */
-export const put = (
+/** A put of JSON, or of another value that `more` has. */
+export function put(
   key: string,
-  value: unknown,
-  more: { ttlMs?: number | null; metadata?: object } = {},
-): StateOperation => ({
-  kind: 'put',
-  key,
-  value: json(value),
-  metadata: more.metadata === undefined ? null : JSON.stringify(more.metadata),
-  ttlMs: more.ttlMs,
-})
+  json: unknown,
+  { metadata, ...more }: Partial<Omit<PutOperation, 'metadata'>> & { metadata?: object } = {},
+): PutOperation {
+  return {
+    kind: 'put',
+    key,
+    value: { json: JSON.stringify(json), contentType: null, bytes: null },
+    metadata: metadata === undefined ? null : JSON.stringify(metadata),
+    ...more,
+  }
+}
 
-export const remove = (key: string): StateOperation => ({ kind: 'delete', key })
+/** A put of bytes. */
+export function putBytes(key: string, bytes: Buffer): PutOperation {
+  return put(key, null, { value: { json: null, contentType: 'application/octet-stream', bytes } })
+}
+
+export function remove(key: string): StateOperation {
+  return { kind: 'delete', key }
+}

@@ -6,14 +6,13 @@ import {
   jsonResponse,
   listResponse,
   locationHeader,
-  PageQuery,
   refusals,
   strictObject,
   writeResponse,
 } from '../../http/schema.ts'
 import { Problem } from '../../problems.ts'
 import { namespaceNotFound } from '../rules.ts'
-import { NamespaceName, NamespaceParams } from '../schema.ts'
+import { KeyPageQuery, NamespaceName, NamespaceParams } from '../schema.ts'
 import { namespaceText, summaryText } from './namespace-json.ts'
 import { findNamespace, listNamespaces } from './queries.ts'
 import { NamespaceList, SetNamespace, StateNamespace } from './schema.ts'
@@ -32,7 +31,7 @@ export const namespaceRoutes: FastifyPluginAsyncTypebox<NamespaceContext> = asyn
         tags: ['state'],
         summary: 'List namespaces by name',
         description: 'Names are ordered by the bytes of UTF-8.',
-        querystring: strictObject(PageQuery),
+        querystring: strictObject(KeyPageQuery),
         response: {
           200: listResponse('A page of namespaces.', NamespaceList),
           ...refusals('invalid-cursor'),

@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { Db } from '../../database/connect.ts'
 import { memberSources } from '../../delta/json.ts'
 import { bodyText } from '../../http/body.ts'
-import { sendList } from '../../http/lists.ts'
+import { listName, sendList } from '../../http/lists.ts'
 import { listResponse, refusals } from '../../http/schema.ts'
 import { entryText } from '../entry-json.ts'
 import { keyRange } from '../key-range.ts'
@@ -49,9 +48,8 @@ export const searchRoutes: FastifyPluginAsyncTypebox<SearchContext> = async (
       const source = memberSources(bodyText(request)).get('metadata')
       const metadata = metadataOf(body.metadata, source, '/metadata') ?? undefined
       const known = await namespaces.find(namespace)
-      const asked = JSON.stringify([namespace, metadata, keyPrefix, updatedAfter])
       return sendList(request, reply, {
-        name: `query/${createHash('sha256').update(asked).digest('base64url')}`,
+        name: listName('query', [namespace, metadata, keyPrefix, updatedAfter]),
         position: Key,
         paging: body,
         readPage: async (after, limit) => {

@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox'
-import { define, PageQuery, strictObject } from '../../http/schema.ts'
-import { Key } from '../schema.ts'
+import { define, strictObject } from '../../http/schema.ts'
+import { Key, KeyPageQuery } from '../schema.ts'
 
 export const StateQuery = define(
   'StateQuery',
@@ -23,14 +23,7 @@ export const StateQuery = define(
           description: 'Only entries that were written after this. RFC 3339.',
         }),
       ),
-      limit: PageQuery.limit,
-      cursor: Type.Optional(
-        Type.String({
-          minLength: 1,
-          maxLength: 8000,
-          description: '`nextCursor` of the page before.',
-        }),
-      ),
+      ...KeyPageQuery,
     },
     {
       description: 'Which entries are looked for. All that is said must hold.',
