@@ -25,7 +25,7 @@ const endings = [
 /** Transactions to be gone on with. */
 const begunTransactions = 20
 
-t.setTimeout(60_000 + numRuns * 500)
+t.setTimeout(60_000 + numRuns * 3000)
 
 const server = await startTestServer(t)
 const document: ApiDocument = (await server.get('/openapi.json')).body
