@@ -114,6 +114,7 @@ async function openWire(host: string, port: number): Promise<Wire> {
     const headEnd = received.indexOf('\r\n\r\n')
     if (headEnd === -1) return
     const length = Number(/content-length: (\d+)/i.exec(received)?.[1])
+    if (Number.isNaN(length)) waiting?.reject(new Error('an answer told no Content-Length'))
     if (received.length < headEnd + 4 + length) return
     const answer = { status: Number(received.slice(9, 12)), body: received.slice(headEnd + 4) }
     received = ''
