@@ -48,7 +48,7 @@ const etcds: Requests = {
 
 /** Puts and reads of single keys over HTTP, beside the bare upsert, and beside etcd over its JSON gateway. */
 export const state: Benchmark<Stores> = {
-  bar: 'puts at least 1 × pgbench and 1 × etcd; reads at least 1 × etcd',
+  bar: 'puts at least 1 × pgbench and 2 × etcd; reads at least 2 × etcd',
   async prepare(ground) {
     await createBareEntries(ground.database, keys)
     await fill(ground.address, ours)
