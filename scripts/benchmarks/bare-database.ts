@@ -129,6 +129,27 @@ commit;
 `
 }
 
+/** A copy of the table of entries, with those of the keys k0 to k(keys - 1) in namespace 1. */
+export async function createBareEntries(database: BareDatabase, keys: number): Promise<void> {
+  await database.run(`
+    drop table if exists bare_entries;
+    create table bare_entries (like state_entries including all);
+    insert into bare_entries (namespace_id, key, version, revision, json, created_at, updated_at)
+    select 1, 'k' || n, 1, 1, '{"count": 0}', now(), now() from generate_series(0, ${keys - 1}) n;
+    analyze bare_entries;`)
+}
+
+/** The bare statement of a put of one key. */
+export function barePut(keys: number): string {
+  return `
+\\set key random(0, ${keys - 1})
+insert into bare_entries (namespace_id, key, version, revision, json, created_at, updated_at)
+values (1, 'k' || :key, 1, 1, '{"count": 1}', now(), now())
+on conflict (namespace_id, key) do update set version = bare_entries.version + 1,
+  revision = bare_entries.revision + 1, json = excluded.json, updated_at = excluded.updated_at;
+`
+}
+
 /** An add as the benchmarks commit it. */
 export function addOf(path: string) {
   return {

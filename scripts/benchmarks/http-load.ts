@@ -9,10 +9,18 @@ export interface Load {
   milliseconds: number
   /** Requests a second over all connections at most; without it each is sent when the one before is answered. */
   perSecond?: number
-  /** The next request of a connection: its path and JSON body. */
-  request: (connection: number, count: number) => { path: string; body: string } | undefined
-  /** Takes each answer. Without it an answer other than 201 is an error. */
+  /** The next request of a connection. */
+  request: (connection: number, count: number) => WireRequest | undefined
+  /** Takes each answer. Without it an answer other than 200 and 201 is an error. */
   answered?: (connection: number, answer: WireAnswer) => void
+}
+
+export interface WireRequest {
+  /** POST unless it says otherwise. */
+  method?: 'GET' | 'POST' | 'PUT'
+  path: string
+  /** JSON, in all but a GET. */
+  body?: string
 }
 
 export interface WireAnswer {
@@ -39,10 +47,10 @@ export function runLoad(load: Load): Promise<LoadResult> {
       const request = load.request(connection, count)
       if (request === undefined) return undefined
       const sent = performance.now()
-      const answer = await wire.post(request.path, request.body)
+      const answer = await wire.send(request)
       const took = performance.now() - sent
       if (load.answered !== undefined) load.answered(connection, answer)
-      else if (answer.status !== 201) throw new Error(answer.body)
+      else if (answer.status !== 200 && answer.status !== 201) throw new Error(answer.body)
       return took
     },
   })
@@ -87,7 +95,7 @@ export async function runClients(clients: Clients): Promise<LoadResult> {
 
 /** A kept connection, for one request at a time. */
 export interface Wire {
-  post: (path: string, body: string) => Promise<WireAnswer>
+  send: (request: WireRequest) => Promise<WireAnswer>
   close: () => void
 }
 
@@ -106,19 +114,24 @@ async function openWire(host: string, port: number): Promise<Wire> {
     const headEnd = received.indexOf('\r\n\r\n')
     if (headEnd === -1) return
     const length = Number(/content-length: (\d+)/i.exec(received)?.[1])
+    if (Number.isNaN(length)) waiting?.reject(new Error('an answer told no Content-Length'))
     if (received.length < headEnd + 4 + length) return
     const answer = { status: Number(received.slice(9, 12)), body: received.slice(headEnd + 4) }
     received = ''
     waiting?.resolve(answer)
   })
   return {
-    post(path, body) {
+    send(request) {
       waiting = Promise.withResolvers()
-      socket.write(
-        `POST ${path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-      )
+      socket.write(requestText(request))
       return waiting.promise
     },
     close: () => socket.destroy(),
   }
+}
+
+function requestText({ method = 'POST', path, body }: WireRequest): string {
+  const head = `${method} ${path} HTTP/1.1\r\nHost: bench\r\n`
+  if (body === undefined) return `${head}\r\n`
+  return `${head}Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
 }

@@ -90,7 +90,7 @@ async function commit(wire: Wire, state: State, turn: Turn): Promise<number> {
   const began = performance.now()
   for (let isStale = turn.isShared; ; isStale = true) {
     if (isStale) hash = await readHash(wire, group)
-    const answer = await wire.post(`${trees}/main@${hash}/history/commit`, body)
+    const answer = await wire.send({ path: `${trees}/main@${hash}/history/commit`, body })
     if (answer.status === 200) {
       const took = performance.now() - began
       state.hashes[connection] = JSON.parse(answer.body).targetBranch.hash
@@ -104,7 +104,8 @@ async function commit(wire: Wire, state: State, turn: Turn): Promise<number> {
 /** Reads the tables as they are now, and answers the commit that they were read at. */
 async function readHash(wire: Wire, group: Group): Promise<string> {
   const requestedKeys = [...group.keys()].map((name) => ({ elements: [name] }))
-  const answer = await wire.post(`${trees}/main/contents`, JSON.stringify({ requestedKeys }))
+  const body = JSON.stringify({ requestedKeys })
+  const answer = await wire.send({ path: `${trees}/main/contents`, body })
   if (answer.status !== 200) throw new Error(answer.body)
   return JSON.parse(answer.body).effectiveReference.hash
 }

@@ -17,6 +17,7 @@ import { importing } from './import.ts'
 import { largeCommit } from './large-commit.ts'
 import { mirror } from './mirror.ts'
 import { scans } from './scans.ts'
+import { state } from './state.ts'
 import { transactions } from './transactions.ts'
 import { twoServers } from './two-servers.ts'
 import { watchers } from './watchers.ts'
@@ -32,6 +33,7 @@ const benchmarks: Record<string, Benchmark<any>> = {
   'large-commit': largeCommit,
   mirror,
   scan: scans,
+  state,
   transactions,
   'two-servers': twoServers,
   watchers,

@@ -19,8 +19,14 @@ export interface BothServers {
   mishaps: (() => Promise<void>)[]
 }
 
-/** A server on an embedded PostgreSQL, and one that shares it over connections that can be cut. */
-export async function startBothServers(t: Test): Promise<BothServers> {
+/**
+ * A server on an embedded PostgreSQL, and one that shares it over connections that can be cut: among the mishaps is that
+ * it is not told of the end of a transaction with the text `written`.
+ */
+export async function startBothServers(
+  t: Test,
+  written = 'insert into commits',
+): Promise<BothServers> {
   const dataDir = await makeUsedDataDir(t)
   const one = { DATA_DIR: dataDir }
   const first = await startServerProcess(t, one)
@@ -45,7 +51,7 @@ export async function startBothServers(t: Test): Promise<BothServers> {
     async () => {
       running.first = await restart(running.first, one)
     },
-    () => proxy.loseCommit({ with: 'insert into commits' }),
+    () => proxy.loseCommit({ with: written }),
     async () => {
       while (postmasterPid(dataDir) === undefined) await sleep(5)
       await killPostmaster(dataDir, 'SIGKILL')

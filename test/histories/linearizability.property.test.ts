@@ -15,7 +15,7 @@ type RegisterOperation = Operation<RegisterInput, RegisterOutput | undefined>
 type RegisterModel = ReturnType<typeof registerModel>
 
 /** One with a clock, and one without. */
-const afterDelete = fc.constantFrom<AfterDelete>('continues', 'restarts')
+const afterDelete = fc.constantFrom<AfterDelete>('continues', 'restarts', 'counts')
 
 const value = fc.constantFrom('x', 'y')
 const expected = fc.option(fc.integer({ min: 0, max: 3 }), { nil: undefined })

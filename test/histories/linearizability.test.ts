@@ -71,7 +71,7 @@ const linearizable: Record<string, RegisterOperation[]> = {
   'versions go on after a delete': [
     operation('a', [0, 1], [put('x'), written(1)]),
     operation('a', [2, 3], [remove, deleted]),
-    operation('a', [4, 5], [{ kind: 'compare-and-set', from: undefined, to: 'y' }, written(3)]),
+    operation('a', [4, 5], [{ kind: 'compare-and-set', from: undefined, to: 'y' }, written(2)]),
     operation('a', [6, 7], [{ kind: 'compare-and-set', from: 'x', to: 'z' }, { kind: 'refused' }]),
   ],
 }

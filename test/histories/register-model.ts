@@ -4,7 +4,7 @@ import type { Model } from './linearizability.ts'
 export interface Register {
   value: string | undefined
   version: number
-  /** The version of the last write; that of a deletion where versions go on, else of the last put. */
+  /** The highest version so far, also when the entry is deleted since. */
   lastVersion: number
 }
 
@@ -19,12 +19,16 @@ export type RegisterOutput =
   | { kind: 'found'; value: string; version: number }
   | { kind: 'absent' }
   | { kind: 'written'; version: number }
-  | { kind: 'deleted' }
+  /** `version` is that of the delete, where it has one and was told. */
+  | { kind: 'deleted'; version?: number }
   /** `actual` is the version that was there, when it was told. */
   | { kind: 'refused'; actual?: number }
 
-/** What the version of an entry is that is put again after it was deleted: 1, or one above that of the deletion. */
-export type AfterDelete = 'restarts' | 'continues'
+/**
+ * What the version of an entry is that is put again after it was deleted: 1, or one above its last, or one above that of
+ * the delete, which counts like a put.
+ */
+export type AfterDelete = 'restarts' | 'continues' | 'counts'
 
 /** What a single copy answers, and what it holds after that. Pure. */
 export function apply(
@@ -35,7 +39,7 @@ export function apply(
   const { value, version, lastVersion } = register
   const refused = { register, output: { kind: 'refused', actual: version } as const }
   const write = (written: string) => {
-    const before = afterDelete === 'continues' ? lastVersion : version
+    const before = afterDelete === 'restarts' ? version : lastVersion
     const next = { value: written, version: before + 1, lastVersion: before + 1 }
     return { register: next, output: { kind: 'written', version: before + 1 } as const }
   }
@@ -47,9 +51,10 @@ export function apply(
   if (input.expectedVersion !== undefined && input.expectedVersion !== version) return refused
   if (input.kind === 'put') return write(input.value)
   if (value === undefined) return { register, output: absent }
-  const last = afterDelete === 'continues' ? lastVersion + 1 : lastVersion
-  const gone = { value: undefined, version: 0, lastVersion: last }
-  return { register: gone, output: { kind: 'deleted' } }
+  const gone = { value: undefined, version: 0, lastVersion }
+  if (afterDelete !== 'counts') return { register: gone, output: { kind: 'deleted' } }
+  const counted = { ...gone, lastVersion: lastVersion + 1 }
+  return { register: counted, output: { kind: 'deleted', version: lastVersion + 1 } }
 }
 
 const absent = { kind: 'absent' } as const
@@ -69,7 +74,7 @@ export function registerModel(
     stateKey: ({ value, version, lastVersion }) =>
       version === 0 ? `nothing after version ${lastVersion}` : `version ${version} ${value}`,
     // Versions that never start again only rise.
-    ...(afterDelete === 'continues' && { clock: { of: ({ lastVersion }) => lastVersion, latest } }),
+    ...(afterDelete !== 'restarts' && { clock: { of: ({ lastVersion }) => lastVersion, latest } }),
   }
 }
 
@@ -77,6 +82,7 @@ export function registerModel(
 function latest(_: RegisterInput, output: RegisterOutput | undefined): number {
   if (output?.kind === 'found') return output.version
   if (output?.kind === 'written') return output.version - 1
+  if (output?.kind === 'deleted' && output.version) return output.version - 1
   return output?.kind === 'refused' && output.actual ? output.actual : Infinity
 }
 
@@ -88,5 +94,8 @@ function agrees(output: RegisterOutput, right: RegisterOutput): boolean {
     return output.value === right.value && output.version === right.version
   }
   if (output.kind === 'written' && right.kind === 'written') return output.version === right.version
+  if (output.kind === 'deleted' && right.kind === 'deleted') {
+    return output.version === undefined || output.version === right.version
+  }
   return output.kind === right.kind
 }

@@ -49,12 +49,12 @@ function outputOf({ kind }: RegisterInput, { status, body }: TestAnswer): Regist
   if (status === 412) return { kind: 'refused', actual: body.actual }
   if (status > 201) throw new Error(JSON.stringify(body))
   if (kind === 'get') return { kind: 'found', value: body.value, version: body.version }
-  return kind === 'delete' ? { kind: 'deleted' } : { kind: 'written', version: body.version }
+  return { kind: kind === 'delete' ? 'deleted' : 'written', version: body.version }
 }
 
 /** The history of each key by itself. */
 function judge(history: readonly Recorded[]): string[] {
-  const model = registerModel('continues')
+  const model = registerModel('counts')
   return keys.map((key) => {
     const own = history.filter(({ input }) => input.key === key)
     const operations = own.map((one) => ({ ...one, input: one.input.input }))
