@@ -17,6 +17,16 @@ CREATE INDEX actions_history_idx ON public.actions USING btree (table_id, kind, 
 comment on column actions.key is 'appId of a txn, domain of a domainMetadata, empty for protocol and metaData; null when nothing replaces the action.';
 comment on column actions.app_version is 'Of a txn: the version that the application gave it.';
 
+create table channels (
+  id bigint not null,
+  name text not null,
+  last_event bigint not null default 0,
+  created_at timestamp with time zone not null default clock_timestamp(),
+  constraint channels_name_key UNIQUE (name),
+  constraint channels_pkey PRIMARY KEY (id)
+) with (fillfactor=50);
+comment on column channels.last_event is 'Number of its last event.';
+
 create table checkpoints (
   table_id uuid not null,
   version bigint not null default '-1'::integer,
@@ -67,6 +77,21 @@ comment on column commits.commit_info is 'The commitInfo action; null where anot
 comment on column commits.commit_info_position is 'Line of the commitInfo in the log file, from 0; always the first where the service wrote it.';
 comment on column commits.transaction_id is 'The transaction over several tables that the commit was part of.';
 
+create table events (
+  topic text not null,
+  subject_id bigint not null,
+  event bigint not null,
+  kind text not null,
+  payload json,
+  created_at timestamp with time zone not null default clock_timestamp(),
+  constraint events_pkey PRIMARY KEY (topic, subject_id, event),
+  constraint events_topic_check CHECK ((topic = ANY (ARRAY['channel'::text, 'lock'::text, 'election'::text])))
+);
+CREATE INDEX events_created_idx ON public.events USING btree (created_at);
+comment on column events.subject_id is 'The channel, or the lock.';
+comment on column events.event is 'Its number among those of the subject, from 1, without a gap.';
+comment on column events.kind is 'What happened.';
+
 create table files (
   table_id uuid not null,
   added_version bigint not null,
@@ -98,6 +123,55 @@ create table idempotency_keys (
   constraint idempotency_keys_pkey PRIMARY KEY (key)
 );
 CREATE INDEX idempotency_keys_created_at_idx ON public.idempotency_keys USING btree (created_at);
+
+create table lock_holders (
+  lock_id bigint not null,
+  holder text not null,
+  mode text not null,
+  token bigint not null,
+  ttl_ms bigint not null,
+  lock_delay_ms bigint not null default 0,
+  metadata json,
+  granted_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  constraint lock_holders_pkey PRIMARY KEY (lock_id, holder),
+  constraint lock_holders_mode_check CHECK ((mode = ANY (ARRAY['exclusive'::text, 'shared'::text])))
+) with (fillfactor=50);
+comment on column lock_holders.expires_at is 'From then on it holds the lock no more, whether the row was removed or not.';
+
+create table lock_waits (
+  request_id uuid not null,
+  lock_id bigint not null,
+  holder text not null,
+  mode text not null,
+  priority smallint not null default 0,
+  begun_at timestamp with time zone not null default clock_timestamp(),
+  alive_until timestamp with time zone not null,
+  cycle json,
+  constraint lock_waits_pkey PRIMARY KEY (request_id),
+  constraint lock_waits_mode_check CHECK ((mode = ANY (ARRAY['exclusive'::text, 'shared'::text])))
+);
+CREATE INDEX lock_waits_alive_idx ON public.lock_waits USING btree (alive_until);
+CREATE INDEX lock_waits_holder_idx ON public.lock_waits USING btree (holder);
+CREATE INDEX lock_waits_line_idx ON public.lock_waits USING btree (lock_id, priority DESC, begun_at, request_id);
+comment on column lock_waits.alive_until is 'Until when the server of the request is taken to live; it renews the time.';
+comment on column lock_waits.cycle is 'Of a request that was chosen to end a deadlock: its cycle. It waits no more.';
+
+create table locks (
+  id bigint not null,
+  kind text not null default 'lock'::text,
+  name text not null,
+  token bigint not null default 0,
+  delayed_until timestamp with time zone,
+  last_event bigint not null default 0,
+  created_at timestamp with time zone not null default clock_timestamp(),
+  constraint locks_name_key UNIQUE (kind, name),
+  constraint locks_pkey PRIMARY KEY (id),
+  constraint locks_kind_check CHECK ((kind = ANY (ARRAY['lock'::text, 'election'::text])))
+) with (fillfactor=50);
+comment on column locks.token is 'Of the last grant; every grant has a higher one than all before it.';
+comment on column locks.delayed_until is 'Until when nobody else gets it, because a holder has let it expire; null where that was never so.';
+comment on column locks.last_event is 'Number of its last event.';
 
 create table maintenance_operations (
   operation_id uuid not null,

@@ -39,6 +39,16 @@ export interface Actions {
   version: BigInteger;
 }
 
+export interface Channels {
+  created_at: Generated<Instant>;
+  id: Generated<BigInteger>;
+  /**
+   * Number of its last event.
+   */
+  last_event: Generated<BigInteger>;
+  name: string;
+}
+
 export interface Checkpoints {
   attempts: Generated<number>;
   /**
@@ -101,6 +111,24 @@ export interface Commits {
   xid: Generated<string>;
 }
 
+export interface Events {
+  created_at: Generated<Instant>;
+  /**
+   * Its number among those of the subject, from 1, without a gap.
+   */
+  event: BigInteger;
+  /**
+   * What happened.
+   */
+  kind: string;
+  payload: string | null;
+  /**
+   * The channel, or the lock.
+   */
+  subject_id: BigInteger;
+  topic: string;
+}
+
 export interface Files {
   /**
    * The log line, token for token.
@@ -134,6 +162,57 @@ export interface IdempotencyKeys {
   key: string;
   request_hash: Buffer;
   status: number;
+}
+
+export interface LockHolders {
+  /**
+   * From then on it holds the lock no more, whether the row was removed or not.
+   */
+  expires_at: Instant;
+  granted_at: Instant;
+  holder: string;
+  lock_delay_ms: Generated<BigInteger>;
+  lock_id: BigInteger;
+  metadata: string | null;
+  mode: string;
+  token: BigInteger;
+  ttl_ms: BigInteger;
+}
+
+export interface Locks {
+  created_at: Generated<Instant>;
+  /**
+   * Until when nobody else gets it, because a holder has let it expire; null where that was never so.
+   */
+  delayed_until: Instant | null;
+  id: Generated<BigInteger>;
+  kind: Generated<string>;
+  /**
+   * Number of its last event.
+   */
+  last_event: Generated<BigInteger>;
+  name: string;
+  /**
+   * Of the last grant; every grant has a higher one than all before it.
+   */
+  token: Generated<BigInteger>;
+}
+
+export interface LockWaits {
+  /**
+   * Until when the server of the request is taken to live; it renews the time.
+   */
+  alive_until: Instant;
+  begun_at: Generated<Instant>;
+  /**
+   * Of a request that was chosen to end a deadlock: its cycle. It waits no more.
+   */
+  cycle: string | null;
+  holder: string;
+  lock_id: BigInteger;
+  mode: string;
+  priority: Generated<number>;
+  request_id: string;
 }
 
 export interface MaintenanceOperations {
@@ -506,10 +585,15 @@ export interface TransactionTables {
 
 export interface DB {
   actions: Actions;
+  channels: Channels;
   checkpoints: Checkpoints;
   commits: Commits;
+  events: Events;
   files: Files;
   idempotency_keys: IdempotencyKeys;
+  lock_holders: LockHolders;
+  lock_waits: LockWaits;
+  locks: Locks;
   maintenance_operations: MaintenanceOperations;
   mirrors: Mirrors;
   reservation_waits: ReservationWaits;
