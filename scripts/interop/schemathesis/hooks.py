@@ -1,6 +1,7 @@
-"""Data that a schema cannot describe: log lines, and table schemas that Delta knows."""
+"""Data that a schema cannot describe: lines of logs and of imports, and table schemas that Delta knows."""
 
 import json
+import re
 from pathlib import Path
 
 import schemathesis
@@ -46,6 +47,13 @@ views = st.lists(st.sampled_from(tables), min_size=1, max_size=3, unique=True).m
 )
 
 
+entry = st.fixed_dictionaries(
+    {"key": texts, "value": longs | texts},
+    optional={"metadata": st.dictionaries(texts, longs, max_size=2), "ttlMs": longs},
+)
+entries = st.lists(entry.map(json.dumps) | texts, max_size=5).map("\n".join)
+
+
 @schemathesis.serializer("application/x-ndjson")
 def serialize_lines(ctx, value):
     text = value if isinstance(value, str) else json.dumps(value)
@@ -78,6 +86,20 @@ def is_name(value):
     return isinstance(value, str) and 0 < len(value) <= 255 and "\0" not in value
 
 
+def has_two_moments(body):
+    """Whether a view is asked for at a time and at a transaction, both of the right shape: one of them is the most."""
+    time, transaction = str(body.get("timestamp")), str(body.get("transactionId"))
+    is_time = re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", time)
+    return is_time is not None and re.fullmatch(r"[0-9a-f-]{36}", transaction) is not None
+
+
+moments = ["timestamp", "transactionId"]
+
+
+def without(body, names):
+    return {key: value for key, value in body.items() if key not in names}
+
+
 names_tables = {"POST /snapshots", "POST /transactions/{id}/reserve"}
 
 takes_lines = {
@@ -104,8 +126,15 @@ def flatmap_body(ctx, body):
     label = ctx.operation.label
     if label in takes_lines and isinstance(body, str):
         return lines
+    if label == "POST /state/{namespace}/import" and isinstance(body, str):
+        return entries
     if label in names_tables and isinstance(body, dict) and has_names(body):
-        return views.map(lambda view: {**body, **view}) | st.just(body)
+        bodies = st.just(body)
+        if has_two_moments(body):
+            some = st.sampled_from([["timestamp"], ["transactionId"], moments])
+            bodies |= some.map(lambda names: without(body, names))
+        both = st.tuples(bodies, views).map(lambda pair: {**pair[0], **pair[1]})
+        return both | bodies
     if label == "POST /tables" and isinstance(body, dict):
         if isinstance(body.get("schema"), dict):
             defined = schemas.map(lambda schema: {**body, "schema": schema})
