@@ -41,9 +41,16 @@ actions = st.one_of(
 lines = st.lists(actions.map(json.dumps) | texts, max_size=5).map("\n".join)
 
 
-tables = [json.loads(line) for line in Path("tables.txt").read_text().splitlines()]
+def words(name):
+    return [json.loads(line) for line in Path(name).read_text().splitlines()]
+
+
+tables = words("tables.txt")
 views = st.lists(st.sampled_from(tables), min_size=1, max_size=3, unique=True).map(
     lambda some: {"tables": some}
+)
+views_of_transactions = st.fixed_dictionaries(
+    {"tables": st.just(tables), "transactionId": st.sampled_from(words("transactions.txt"))}
 )
 
 
@@ -86,21 +93,18 @@ def is_name(value):
     return isinstance(value, str) and 0 < len(value) <= 255 and "\0" not in value
 
 
-def has_two_moments(body):
-    """Whether a view is asked for at a time and at a transaction, both of the right shape: one of them is the most."""
-    time, transaction = str(body.get("timestamp")), str(body.get("transactionId"))
-    is_time = re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", time)
-    return is_time is not None and re.fullmatch(r"[0-9a-f-]{36}", transaction) is not None
+def is_view(body):
+    """Whether a view is asked for in the right shape, be it of tables that are not there or at two moments at once."""
+    shapes = {
+        "timestamp": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z",
+        "transactionId": r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    }
+    moments = {name: value for name, value in body.items() if name != "tables"}
+    return has_names(body) and all(
+        isinstance(value, str) and re.fullmatch(shapes.get(name, "(?!)"), value)
+        for name, value in moments.items()
+    )
 
-
-moments = ["timestamp", "transactionId"]
-
-
-def without(body, names):
-    return {key: value for key, value in body.items() if key not in names}
-
-
-names_tables = {"POST /snapshots", "POST /transactions/{id}/reserve"}
 
 takes_lines = {
     "POST /tables/{id}/commits",
@@ -128,13 +132,11 @@ def flatmap_body(ctx, body):
         return lines
     if label == "POST /state/{namespace}/import" and isinstance(body, str):
         return entries
-    if label in names_tables and isinstance(body, dict) and has_names(body):
-        bodies = st.just(body)
-        if has_two_moments(body):
-            some = st.sampled_from([["timestamp"], ["transactionId"], moments])
-            bodies |= some.map(lambda names: without(body, names))
-        both = st.tuples(bodies, views).map(lambda pair: {**pair[0], **pair[1]})
-        return both | bodies
+    if label == "POST /snapshots" and isinstance(body, dict) and is_view(body):
+        return views | views_of_transactions | st.just(body)
+    if label == "POST /transactions/{id}/reserve" and isinstance(body, dict):
+        if has_names(body):
+            return views.map(lambda view: {**body, **view}) | st.just(body)
     if label == "POST /tables" and isinstance(body, dict):
         if isinstance(body.get("schema"), dict):
             defined = schemas.map(lambda schema: {**body, "schema": schema})
