@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { connect } from './demo/client.ts'
-import type { Expected } from './demo/ledger.ts'
+import { changeLeaders } from './demo/leader-scene.ts'
+import type { Left } from './demo/ledger.ts'
 import { showHistory, showMirror, travelInTime } from './demo/reading-scenes.ts'
 import type { Stage } from './demo/stage.ts'
 import { tellStory } from './demo/story.ts'
@@ -41,7 +42,7 @@ async function freshFolder(keep: string | undefined): Promise<string> {
   return folder
 }
 
-async function play(dataDir: string): Promise<Expected> {
+async function play(dataDir: string): Promise<Left> {
   const story = tellStory()
   const server = await startServerProcess(dataDir)
   try {
@@ -63,8 +64,13 @@ async function play(dataDir: string): Promise<Expected> {
     await showHistory(stage)
     const versions = await travelInTime(stage, appended)
     await showMirror(stage)
+    const consumed = await changeLeaders(story, {
+      address: server.address,
+      client: clients.office,
+      input: join(dataDir, 'stream.ndjson'),
+    })
     const { location, partitionColumns } = stage.layout
-    return { table: { ...stage.table, location, partitionColumns }, versions }
+    return { table: { ...stage.table, location, partitionColumns }, versions, consumed }
   } finally {
     await server.stop()
   }

@@ -26,6 +26,17 @@ export interface Expected {
   versions: readonly ExpectedVersion[]
 }
 
+/** A table that consumers have filled, and its rows, each of which must be there once. */
+export interface Consumed {
+  location: string
+  rows: readonly Row[]
+}
+
+/** What the demo leaves. */
+export interface Left extends Expected {
+  consumed: Consumed
+}
+
 /** Replays what the clients did, in the order of their versions; throws unless that is 0, 1, 2, …. */
 export function replay(changes: readonly Change[]): ExpectedVersion[] {
   const live = new Map<string, readonly Row[]>()

@@ -1,12 +1,15 @@
 import { readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { connect, expectStatus } from '../demo/client.ts'
+import { connect, expectStatus, type ProblemBody } from '../demo/client.ts'
 import { writeDataFile, writeDataFiles } from '../demo/data-files.ts'
 import type { Row } from '../demo/parquet.ts'
+import { lead } from './leadership.ts'
 import { openTable } from './shop.ts'
 
 // A consumer that can be killed at any moment and run again, as docs/pipelines.md tells. The files of a batch and the
-// offset behind it are committed in one transaction, so every line of the input comes into the tables once.
+// offset behind it are committed in one transaction, so every line of the input comes into the tables once. With `--election`
+// only the leader consumes, and what one commits who was the leader is refused.
 
 /** Up to where the input was consumed, and the version of the entry that says so; 0 where there is none yet. */
 interface Offset {
@@ -14,9 +17,12 @@ interface Offset {
   version: number
 }
 
-const { server, shop, input, batch } = readOptions()
-const client = connect(server, 'consumer')
+const { server, shop, input, batch, restMs, election, candidate } = readOptions()
+const client = connect(server, candidate)
 const tell = (text: string) => process.stdout.write(`${text}\n`)
+
+const leadership = election === undefined ? undefined : await lead(client, election, candidate)
+if (leadership !== undefined) tell(`It leads, with the token ${leadership.fence.token}.`)
 
 const lines = (await readFile(input, 'utf8')).trimEnd().split('\n')
 const orders = await openTable(client, shop, 'orders')
@@ -27,7 +33,9 @@ tell(`It goes on at line ${offset.value} of ${lines.length}.`)
 while (offset.value < lines.length) {
   offset = await consume(lines.slice(offset.value, offset.value + batch), offset)
   tell(`Up to line ${offset.value} all is committed.`)
+  await sleep(restMs)
 }
+await leadership?.resign()
 
 /** Commits lines and moves the offset behind them; refused where somebody else has moved it. */
 async function consume(some: readonly string[], { value, version }: Offset): Promise<Offset> {
@@ -45,9 +53,19 @@ async function consume(some: readonly string[], { value, version }: Offset): Pro
       { table: batches.id, actions: [{ add }] },
     ],
     state: [{ namespace: shop, operations: [move] }],
+    ...(leadership !== undefined && { fences: [leadership.fence] }),
   }
-  expectStatus(await client.post('/transactions', transaction), 201)
+  const answer = await client.post<object>('/transactions', transaction)
+  if (answer.status === 409) refused(answer.body as ProblemBody)
+  expectStatus(answer, 201)
   return { value: next, version: version + 1 }
+}
+
+/** Somebody else leads, so there is nothing more to be done here. */
+function refused({ code, detail }: ProblemBody): void {
+  if (code !== 'stale-fence') return
+  tell(`Refused as ${code}: ${detail}`)
+  process.exit(3)
 }
 
 function readOptions() {
@@ -57,7 +75,10 @@ function readOptions() {
       shop: { type: 'string', default: 'shop' },
       input: { type: 'string', default: 'orders.ndjson' },
       batch: { type: 'string', default: '5' },
+      'rest-ms': { type: 'string', default: '0' },
+      election: { type: 'string' },
+      candidate: { type: 'string', default: `consumer-${process.pid}` },
     },
   })
-  return { ...values, batch: Number(values.batch) }
+  return { ...values, batch: Number(values.batch), restMs: Number(values['rest-ms']) }
 }

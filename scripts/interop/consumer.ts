@@ -5,11 +5,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { isDeepStrictEqual } from 'node:util'
 import { connect } from '../demo/client.ts'
-import { inColumns, sortRows } from '../demo/ledger.ts'
+import { type Consumed, inColumns, sortRows } from '../demo/ledger.ts'
 import type { Row } from '../demo/parquet.ts'
+import { published } from '../demo/published.ts'
 import { placeOrders, shopTables } from '../examples/shop.ts'
 import { startServerProcess } from '../support/server-process.ts'
-import { published } from './published.ts'
 import { deltaRs } from './readers.ts'
 import type { Tools } from './tools.ts'
 
@@ -37,11 +37,8 @@ export async function checkConsumer(folder: string, tools: Tools) {
     const client = connect(server.address, 'reader')
     const { location } = await client.get<{ location: string }>(`/tables/${table}`)
     await published(client, table)
-    const { newest } = await deltaRs(tools)({ location, versions: [], probes: [] })
-    return {
-      covered: `${orders.length} lines, ${killed} kills, ${newest.version} versions`,
-      faults: compare(orders, newest.rows),
-    }
+    const { covered, faults } = await checkConsumed({ location, rows: orders }, tools)
+    return { covered: `${covered}, ${killed} kills`, faults }
   } finally {
     await server.stop()
   }
@@ -65,11 +62,14 @@ async function consumeThroughKills(address: string, input: string): Promise<numb
   }
 }
 
-function compare(orders: readonly Row[], rows: readonly Row[]): string[] {
+/** Whether delta-rs finds each row in the table once. */
+export async function checkConsumed({ location, rows }: Consumed, tools: Tools) {
+  const { newest } = await deltaRs(tools)({ location, versions: [], probes: [] })
   const inOrder = (some: readonly Row[]) =>
     sortRows(some.map((row) => inColumns(row, shopTables.orders.columns)))
-  if (isDeepStrictEqual(inOrder(rows), inOrder(orders))) return []
-  const ids = rows.map(({ id }) => id)
-  const lost = orders.filter(({ id }) => !ids.includes(id ?? null))
-  return [`of ${orders.length} lines ${lost.length} were lost, and there are ${rows.length} rows`]
+  const covered = `${rows.length} rows in ${newest.version} versions`
+  if (isDeepStrictEqual(inOrder(newest.rows), inOrder(rows))) return { covered, faults: [] }
+  const ids = newest.rows.map(({ id }) => id)
+  const lost = rows.filter(({ id }) => !ids.includes(id ?? null))
+  return { covered, faults: [`${lost.length} rows are lost, and ${ids.length} there`] }
 }

@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import type { Expected } from '../demo/ledger.ts'
+import type { Expected, Left } from '../demo/ledger.ts'
 import { tellStory } from '../demo/story.ts'
 import { startServerProcess } from '../support/server-process.ts'
 import { type Trimmed, trimAtCheckpoints } from './checkpoints.ts'
-import { checkConsumer } from './consumer.ts'
+import { checkConsumed, checkConsumer } from './consumer.ts'
 import { checkForeignWriter } from './foreign-writer.ts'
 import { lintOpenApi } from './openapi-lint.ts'
 import { clickHouse, deltaRs, type Reader, service } from './readers.ts'
@@ -54,7 +54,7 @@ async function playDemo(folder: string): Promise<Finding> {
   return { covered: `${versions.length} versions written`, faults: [] }
 }
 
-async function readExpected(folder: string): Promise<Expected> {
+async function readExpected(folder: string): Promise<Left> {
   return JSON.parse(await readFile(join(folder, 'expected.json'), 'utf8'))
 }
 
@@ -83,6 +83,7 @@ async function checkReaders(folder: string, tools: Tools): Promise<void> {
   })
   await check('delta-rs', () => compare(expected, deltaRs(tools)))
   await check('ClickHouse', () => compare(expected, clickHouse(tools)))
+  await check('delta-rs: what leaders have consumed', () => checkConsumed(expected.consumed, tools))
 }
 
 /** Without what came before a checkpoint, everything must be found in it. */

@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { type Client, connect, expectStatus } from '../demo/client.ts'
+import { published } from '../demo/published.ts'
 import { startServerProcess } from '../support/server-process.ts'
-import { published } from './published.ts'
 import type { Tools } from './tools.ts'
 
 const accounts = 10

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Client } from '../demo/client.ts'
+import type { Client } from './client.ts'
 
 /** Waits until all commits of a table, named by id or by name, stand in its log. */
 export async function published(client: Client, table: string): Promise<void> {
