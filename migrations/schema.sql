@@ -445,6 +445,17 @@ create table transaction_lines (
 );
 comment on column transaction_lines.lines is 'Some actions of the chunk, one a line, token for token.';
 
+create table transaction_state (
+  transaction_id uuid not null,
+  namespace text not null,
+  key text not null,
+  place bigint not null,
+  operation text not null,
+  constraint transaction_state_pkey PRIMARY KEY (transaction_id, namespace, key)
+);
+comment on column transaction_state.place is 'Rises in the order in which operations were staged.';
+comment on column transaction_state.operation is 'As JSON, token for token.';
+
 create table transaction_tables (
   transaction_id uuid not null,
   table_id uuid not null,

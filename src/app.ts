@@ -56,6 +56,8 @@ import {
   stagedTransactionRoutes,
 } from './transactions/staged/routes.ts'
 
+import { transactionStateRoutes } from './transactions/staged/state-routes.ts'
+
 /** All that the routes work with. */
 export interface Services
   extends CatalogContext,
@@ -139,6 +141,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(commitRoutes, services)
   app.register(transactionRoutes, services)
   app.register(stagedTransactionRoutes, services)
+  app.register(transactionStateRoutes, services)
   app.register(transactionReadRoutes, services)
   app.register(runRoutes, services)
   app.register(runReadRoutes, services)

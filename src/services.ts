@@ -100,6 +100,7 @@ export function createServices(config: Config, ground: Ground): Services & Backg
     entryReader: createEntryReader(db),
     stateValueBytesMax: config.stateValueBytesMax,
     stateOperationsMax: config.stateOperationsMax,
+    bodyBytesMax: config.bodyBytesMax,
     openExport: createExports(readers.primary.openRows, config.exportStallMsMax),
     fileCache,
     onPrimaryMoved() {

@@ -561,6 +561,20 @@ export interface Transactions {
   view: string | null;
 }
 
+export interface TransactionState {
+  key: string;
+  namespace: string;
+  /**
+   * As JSON, token for token.
+   */
+  operation: string;
+  /**
+   * Rises in the order in which operations were staged.
+   */
+  place: Generated<BigInteger>;
+  transaction_id: string;
+}
+
 export interface TransactionTables {
   /**
    * What is proposed besides actions, token for token; null where the table was only read.
@@ -608,6 +622,7 @@ export interface DB {
   tables: Tables;
   transaction_chunks: TransactionChunks;
   transaction_lines: TransactionLines;
+  transaction_state: TransactionState;
   transaction_tables: TransactionTables;
   transactions: Transactions;
 }
