@@ -115,6 +115,12 @@ export const problems = {
     title: 'The table is dropped',
     remedy: 'Bring it back with `POST /tables/{id}/undrop`, then repeat.',
   },
+  'serialization-failure': {
+    status: 409,
+    title: 'Another transaction was in the way',
+    remedy:
+      'Nothing took effect. Where `retry` is true, begin the transaction again and repeat all of it, its reads too.',
+  },
   'table-reserved': {
     status: 409,
     title: 'Another transaction has reserved the table',
