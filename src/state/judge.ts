@@ -187,19 +187,20 @@ function refuse(
       ? { refusal: { code: 'precondition-required' } }
       : undefined
   }
-  if (isMet(condition, entry)) return undefined
   const actual = entry?.version ?? 0
+  if (isMet(condition, actual)) return undefined
   return { refusal: { code: 'version-mismatch', expected: condition, actual } }
 }
 
-function isMet(condition: Condition, entry: EntryRow | undefined): boolean {
+/** Whether a condition holds of an entry of this version; 0 where there is none. */
+export function isMet(condition: Condition, version: number): boolean {
   switch (condition.kind) {
     case 'absent':
-      return entry === undefined
+      return version === 0
     case 'exists':
-      return entry !== undefined
+      return version > 0
     case 'version':
-      return condition.versions.includes(entry?.version ?? 0)
+      return condition.versions.includes(version)
   }
 }
 
