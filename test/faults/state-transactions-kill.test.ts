@@ -70,3 +70,23 @@ t.test('a commit whose answer from PostgreSQL is lost is told as what it was', a
   }
   await server.stop()
 })
+
+t.test('a commit of which nothing is known can only be committed again', async (t) => {
+  const server = await startServerProcess(t, { ...settings, DATABASE_URL: proxy.url })
+  for (const isolationLevel of ['ReadCommitted', 'Serializable']) {
+    const key = `doubted-${isolationLevel}`
+    const tx = await beginAt(server, { isolationLevel })
+    await tx.run('kept', [put(key, 1)])
+    const lost = proxy.loseCommit({ with: 'insert into state_history' })
+    proxy.garble('from state_transactions s left join transactions t')
+    const first = await tx.commit()
+    await lost
+    for (const answer of [first, await tx.run('kept', [put(key, 2)]), await tx.rollBack()]) {
+      t.match(answer.body, { status: 503, code: 'database-unavailable', detail: /not known/ })
+    }
+    const second = await tx.commit()
+    t.match(second, { status: 200, body: { state: 'committed' } }, second.text)
+    t.match((await beside.get(`/state/kept/entries/${key}`)).body, { version: 1, value: 1 })
+  }
+  await server.stop()
+})

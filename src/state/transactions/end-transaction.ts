@@ -1,5 +1,6 @@
 import type { Committer } from '../../commits/committer.ts'
 import { findConsistencyToken } from '../../database/consistency-token.ts'
+import { toProblem } from '../../database/sqlstate.ts'
 import { applyOnce } from '../../idempotency/apply-once.ts'
 import type { WriteOutcome } from '../../idempotency/rules.ts'
 import { Problem } from '../../problems.ts'
@@ -10,7 +11,7 @@ import type { StateProposal, StateReads } from '../operations.ts'
 import type { BufferedWrite } from './buffer.ts'
 import type { OpenTransaction } from './open-transaction.ts'
 import { findStateTransaction, type StateTransactionRow, updateEnded } from './queries.ts'
-import { isOver } from './rules.ts'
+import { isInDoubt, isOver } from './rules.ts'
 import { type FindContext, getEnded } from './use-transaction.ts'
 
 /** What interactive transactions are ended with. */
@@ -39,6 +40,7 @@ export function rollBackTransaction(
   asked: Asked<StateTransactionRow>,
 ): Promise<WriteOutcome> {
   const endOpen = async (open: OpenTransaction) => {
+    if (open.isInDoubt) throw isInDoubt(id)
     await context.openTransactions.end(open, 'rolled-back', true)
     return endOnce(context, { open, outcome: 'rolled-back' }, asked)
   }
@@ -89,7 +91,9 @@ async function commitOpen(
     return outcome
   }
   const { outcome, isRefused } = await submit(context, open, asked).catch(async (error) => {
-    if (error instanceof Problem && error.code === 'overloaded') throw error
+    const problem = error instanceof Problem ? error : toProblem(error)
+    // All others come before anything is written.
+    if (problem !== undefined && problem.code !== 'database-unavailable') throw error
     open.isInDoubt = true
     const committed = await findCommitted(context, open, asked)
     if (committed === undefined) throw error

@@ -9,7 +9,7 @@ import { Problem } from '../../problems.ts'
 import { WriteBuffer } from './buffer.ts'
 import type { Outcome, StateTransactionRow } from './queries.ts'
 import { ReadLog } from './reads.ts'
-import { isOver } from './rules.ts'
+import { isInDoubt, isOver } from './rules.ts'
 import type { View } from './view.ts'
 
 /** Requests that may wait for their turn. */
@@ -33,7 +33,7 @@ export class OpenTransaction {
   readonly reads = new ReadLog()
   /** Of the namespaces that it has spoken of, by their ids. */
   readonly names = new Map<number, string>()
-  /** Whether a commit was lost in the middle, so that it may have taken effect. */
+  /** Whether a commit was lost in the middle, so that it may have taken effect. Then it can only be committed again. */
   isInDoubt = false
   readonly #answers = new Map<string, KeptAnswer>()
   readonly #endsAt: number
@@ -74,6 +74,7 @@ export class OpenTransaction {
         if (again instanceof Problem) throw again
         return { answer: again, replayed: true }
       }
+      if (this.isInDoubt) throw isInDoubt(this.row.id)
       const answer = await work()
       if (request !== undefined) this.#keep({ ...request, ...answer })
       return { answer, replayed: false }

@@ -129,7 +129,7 @@ export const stateTransactionRoutes: FastifyPluginAsyncTypebox<
         tags: ['state'],
         summary: 'Read and write in a transaction',
         description:
-          'Reads see what the transaction has written itself, and of others what its level says. Nobody else sees its writes before the commit. An operation that is refused refuses the request, and leaves the transaction as it was. A key may be written any number of times; its last write is committed.',
+          'Reads see what the transaction has written itself, and of others what its level says. A namespace that is spoken of is made where there is none. Nobody else sees its writes before the commit. An operation that is refused refuses the request, and leaves the transaction as it was. A key may be written any number of times; its last write is committed.',
         headers: IdempotencyHeaders,
         params: StateTransactionParams,
         body: TransactionOperations,

@@ -28,6 +28,15 @@ export function lostView(id: string, cause: unknown): Problem {
   )
 }
 
+/** The refusal of what would change a transaction whose commit may have taken effect. */
+export function isInDoubt(id: string): Problem {
+  return new Problem(
+    'database-unavailable',
+    `Whether the commit of the transaction ${id} took effect is not known. Commit it again, and it will be told.`,
+    { facts: { txId: id }, headers: { 'retry-after': '1' } },
+  )
+}
+
 export function savepointNotFound(id: string, name: string): Problem {
   return new Problem(
     'savepoint-not-found',

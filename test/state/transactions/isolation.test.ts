@@ -131,6 +131,7 @@ t.test('a phantom in a range that was read', async (t) => {
     { of: { start: 'job.1', end: 'job.2' }, by: put('job.2', 2), isIn: false },
     { of: { limit: 1 }, by: put('job.2', 2), isIn: false },
     { of: { limit: 1 }, by: put('a', 2), isIn: true },
+    { of: { limit: 1 }, by: put('job.1', 2), isIn: true },
     { of: { limit: 1, after: 'job.1' }, by: put('job.11', 2), isIn: true },
     { of: { prefix: 'none' }, by: put('none', 2), isIn: true },
   ]
