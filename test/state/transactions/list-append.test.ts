@@ -13,7 +13,7 @@ import {
 
 const keys = ['x', 'y', 'z']
 const clients = 6
-const rounds = 25
+const rounds = 15
 
 const server = await startTestServer(t, {}, { mirror: false })
 const beside = await startTestServer(t, {}, { beside: server, mirror: false })
