@@ -149,7 +149,7 @@ t.test('a phantom in a range that was read', async (t) => {
     { of: { prefix: 'none' }, by: put('none', 2), isIn: true },
   ]
   for (const level of levels) {
-    for (const { of, by, isIn } of cases) {
+    for (const { of, by, isIn } of level === 'Serializable' ? cases : cases.slice(0, 1)) {
       const namespace = await namespaceWith(put('job.1', 1), put('job.2', 1), put('x', 1))
       const tx = await begin(level)
       await tx.run(namespace, [list(of), put('count', 1)])

@@ -71,9 +71,9 @@ t.test('transactions do what a simple model says', async (t) => {
         await Promise.all([...open.values()].map((tx) => tx.rollBack()))
       }
     }),
-    { numRuns: 25 },
+    { numRuns: 15 },
   )
-  t.ok(runs >= 25, 'each run in a namespace of its own')
+  t.ok(runs >= 15, 'each run in a namespace of its own')
 })
 
 /** Does a step, and answers in short what was told of it. */
