@@ -16,6 +16,8 @@ export interface Client {
   name: string
   /** Throws unless the answer is a success. */
   get: <Body>(path: string) => Promise<Body>
+  /** As `get`, but for what may not be there: a 404 is answered as undefined. */
+  find: <Body>(path: string) => Promise<Body | undefined>
   post: <Body>(
     path: string,
     body: object,
@@ -34,6 +36,10 @@ export function connect(address: string, name: string): Client {
     name,
     async get<Body>(path: string) {
       return expectStatus(await call<Body | ProblemBody>(path, {}), 200).body as Body
+    },
+    async find<Body>(path: string) {
+      const answer = await call<Body | ProblemBody>(path, {})
+      return answer.status === 404 ? undefined : (expectStatus(answer, 200).body as Body)
     },
     post: (path, body, headers = {}) =>
       call(path, {

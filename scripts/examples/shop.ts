@@ -46,25 +46,31 @@ export type Shop = Record<keyof typeof shopTables, ShopTable>
 
 /** Makes the tables, or finds those that were made before. */
 export async function openShop(client: Client, name: string): Promise<Shop> {
-  const open = async (table: keyof Shop): Promise<ShopTable> => {
-    const { columns, partitionColumns } = shopTables[table]
-    const definition = {
-      name: `${name}.${table}`,
-      schema: { type: 'struct', fields: columns },
-      partitionColumns,
-    }
-    const made = await client.post<Pick<ShopTable, 'id' | 'location'>>('/tables', definition)
-    const isThere = 'code' in made.body && made.body.code === 'table-name-taken'
-    const { id, location } = isThere
-      ? await client.get<Pick<ShopTable, 'id' | 'location'>>(`/tables/${definition.name}`)
-      : expectStatus(made, 201).body
-    return { id, location, columns, partitionColumns }
-  }
   return {
-    orders: await open('orders'),
-    totals: await open('totals'),
-    batches: await open('batches'),
+    orders: await openTable(client, name, 'orders'),
+    totals: await openTable(client, name, 'totals'),
+    batches: await openTable(client, name, 'batches'),
   }
+}
+
+/** Makes one of the tables of a shop, or finds it. */
+export async function openTable(
+  client: Client,
+  shop: string,
+  table: keyof Shop,
+): Promise<ShopTable> {
+  const { columns, partitionColumns } = shopTables[table]
+  const definition = {
+    name: `${shop}.${table}`,
+    schema: { type: 'struct', fields: columns },
+    partitionColumns,
+  }
+  const made = await client.post<Pick<ShopTable, 'id' | 'location'>>('/tables', definition)
+  const isThere = 'code' in made.body && made.body.code === 'table-name-taken'
+  const { id, location } = isThere
+    ? await client.get<Pick<ShopTable, 'id' | 'location'>>(`/tables/${definition.name}`)
+    : expectStatus(made, 201).body
+  return { id, location, columns, partitionColumns }
 }
 
 /** The number of a run, as a proposal takes it. */
@@ -125,7 +131,7 @@ async function readTotals(client: Client, totals: ShopTable) {
 const regions = ['north', 'east', 'south', 'west'] as const
 
 /** The orders of a batch; the same whenever they are asked for, as those of a file or an offset would be. */
-function placeOrders(batch: number): Row[] {
+export function placeOrders(batch: number): Row[] {
   return Array.from({ length: 4 + (batch % 3) }, (_, at) => {
     const id = batch * 10 + at
     return {

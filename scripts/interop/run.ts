@@ -8,6 +8,7 @@ import type { Expected } from '../demo/ledger.ts'
 import { tellStory } from '../demo/story.ts'
 import { startServerProcess } from '../support/server-process.ts'
 import { type Trimmed, trimAtCheckpoints } from './checkpoints.ts'
+import { checkConsumer } from './consumer.ts'
 import { checkForeignWriter } from './foreign-writer.ts'
 import { lintOpenApi } from './openapi-lint.ts'
 import { clickHouse, deltaRs, type Reader, service } from './readers.ts'
@@ -137,6 +138,9 @@ async function checkAll(folder: string, tools: Tools): Promise<void> {
     checkForeignWriter(join(folder, 'shared'), tools),
   )
   await check('delta-rs: transactions', () => checkTransactions(join(folder, 'bank'), tools))
+  await check('delta-rs: a consumer that is killed', () =>
+    checkConsumer(join(folder, 'stream'), tools),
+  )
   await checkApi(tools)
 }
 

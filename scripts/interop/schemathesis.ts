@@ -13,6 +13,8 @@ const tables = 20
 const keys = 1000
 const begunTransactions = 200
 const runs = 20
+const namespaces = 20
+const entries = 20
 const outputBytesMax = 64 * 1024 * 1024
 
 /** Drives every operation of the document that a server serves; answers the report, throws with it on a fault. */
@@ -33,8 +35,9 @@ export async function runSchemathesis({ python }: Tools): Promise<string> {
       )
       await writeWords(join(folder, 'begun.txt'), await beginTransactions(server.address, ids))
       await writeWords(join(folder, 'runs.txt'), await beginRuns(server.address))
-      const words = Array.from({ length: keys }, (_, number) => `key-${number}`)
-      await writeWords(join(folder, 'keys.txt'), words)
+      await writeWords(join(folder, 'namespaces.txt'), await putEntries(server.address))
+      await writeWords(join(folder, 'entries.txt'), numbered('entry', entries))
+      await writeWords(join(folder, 'keys.txt'), numbered('key', keys))
       return await drive(join(dirname(python), 'schemathesis'), server.address, folder)
     } finally {
       await server.stop()
@@ -49,6 +52,10 @@ async function drive(program: string, address: string, cwd: string): Promise<str
   const maxBuffer = outputBytesMax
   const { stdout } = await promisify(execFile)(program, [...args, '--no-color'], { cwd, maxBuffer })
   return stdout
+}
+
+function numbered(word: string, count: number): string[] {
+  return Array.from({ length: count }, (_, number) => `${word}-${number}`)
 }
 
 /** One word in quotes a line: the format of a dictionary. */
@@ -120,4 +127,17 @@ async function beginRuns(address: string): Promise<string[]> {
     begun.push(runId)
   }
   return begun
+}
+
+/** Namespaces, each with the same keys; of each key a second version. */
+async function putEntries(address: string): Promise<string[]> {
+  const client = connect(address, 'schemathesis')
+  const names = numbered('namespace', namespaces)
+  for (const name of names) {
+    for (const value of [1, 2]) {
+      const operations = numbered('entry', entries).map((key) => ({ put: { key, value } }))
+      expectStatus(await client.post(`/state/${name}/batch`, { operations }), 200)
+    }
+  }
+  return names
 }

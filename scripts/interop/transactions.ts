@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { type Client, connect, expectStatus } from '../demo/client.ts'
 import { startServerProcess } from '../support/server-process.ts'
+import { published } from './published.ts'
 import type { Tools } from './tools.ts'
 
 const accounts = 10
@@ -35,7 +35,7 @@ export async function checkTransactions(folder: string, tools: Tools) {
     const client = connect(server.address, 'the bank')
     const all = await openAccounts(client)
     const done = (await Promise.all(all.slice(0, clients).map(() => transfer(client, all)))).flat()
-    await Promise.all(all.map((account) => published(client, account)))
+    await Promise.all(all.map(({ id }) => published(client, id)))
     const step = Math.ceil(done.length / momentsMax)
     const moments = await Promise.all(
       done.filter((_, at) => at % step === 0).map((id) => placesOf(client, all, id)),
@@ -105,14 +105,6 @@ async function transfer(client: Client, all: readonly Account[]): Promise<string
 
 function pick<Item>(items: readonly Item[]): Item {
   return items[Math.floor(Math.random() * items.length)] as Item
-}
-
-async function published(client: Client, { id }: Account): Promise<void> {
-  for (;;) {
-    const { state } = await client.get<{ state: string }>(`/tables/${id}/mirror`)
-    if (state === 'current') return
-    await sleep(50)
-  }
 }
 
 /** The versions of all tables as of a transaction. */

@@ -9,6 +9,7 @@ import {
   type QueryResult,
 } from 'kysely'
 import type { PoolClient } from 'pg'
+import { type ArrayElement, arrayText } from './array-text.ts'
 import type { Pool, Tx } from './connect.ts'
 import { consistencyTokenQuery, readToken } from './consistency-token.ts'
 import type { DB as Database } from './types.ts'
@@ -127,7 +128,7 @@ class EagerExecutor extends DefaultQueryExecutor {
   override executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
     const { sql: text, parameters } = query
     const name = this.#nameOf(text)
-    const values = [...parameters]
+    const values = parameters.map(toWire)
     const answered = this.#client.query(
       name === undefined ? { text, values } : { name, text, values },
     )
@@ -144,4 +145,8 @@ class EagerExecutor extends DefaultQueryExecutor {
     }
     return this.#names.get(text)
   }
+}
+
+function toWire(parameter: unknown): unknown {
+  return Array.isArray(parameter) ? arrayText(parameter as ArrayElement[]) : parameter
 }

@@ -49,7 +49,7 @@ async function occupy(pool: Pool, count: number): Promise<number[]> {
 }
 
 t.test('none is opened before it is needed, and none beyond the maximum', async (t) => {
-  const pool = makePool(t, { max: 2, waitMsMax: 50 })
+  const pool = makePool(t, { max: 2, waitMsMax: 1000 })
   t.equal(pool.totalCount, 0)
   const held = await Promise.all([pool.connect(), pool.connect()])
   await t.rejects(pool.connect(), { message: 'timeout exceeded when trying to connect' })

@@ -63,6 +63,11 @@ function startClient(server: ServerProcess, table: string, surprises: Surprises)
 
 /** The one that has got more of the log first: what the other lacks would be lost, and it could not follow. */
 async function byProgress(one: Cluster, two: Cluster): Promise<[Cluster, Cluster]> {
+  // What was on its way when the primary was killed still arrives.
+  const receives = "select from pg_stat_wal_receiver where status = 'streaming'"
+  for (const replica of [one, two]) {
+    while ((await replica.query(receives)).length > 0) await sleep(10)
+  }
   const text = 'select pg_wal_lsn_diff(pg_last_wal_receive_lsn(), $$0/0$$)::float8 as place'
   const [[first], [second]] = await Promise.all([one.query(text), two.query(text)])
   return first.place >= second.place ? [one, two] : [two, one]

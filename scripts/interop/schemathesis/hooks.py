@@ -1,6 +1,7 @@
-"""Data that a schema cannot describe: log lines, and table schemas that Delta knows."""
+"""Data that a schema cannot describe: lines of logs and of imports, and table schemas that Delta knows."""
 
 import json
+import re
 from pathlib import Path
 
 import schemathesis
@@ -40,10 +41,24 @@ actions = st.one_of(
 lines = st.lists(actions.map(json.dumps) | texts, max_size=5).map("\n".join)
 
 
-tables = [json.loads(line) for line in Path("tables.txt").read_text().splitlines()]
+def words(name):
+    return [json.loads(line) for line in Path(name).read_text().splitlines()]
+
+
+tables = words("tables.txt")
 views = st.lists(st.sampled_from(tables), min_size=1, max_size=3, unique=True).map(
     lambda some: {"tables": some}
 )
+views_of_transactions = st.fixed_dictionaries(
+    {"tables": st.just(tables), "transactionId": st.sampled_from(words("transactions.txt"))}
+)
+
+
+entry = st.fixed_dictionaries(
+    {"key": texts, "value": longs | texts},
+    optional={"metadata": st.dictionaries(texts, longs, max_size=2), "ttlMs": longs},
+)
+entries = st.lists(entry.map(json.dumps) | texts, max_size=5).map("\n".join)
 
 
 @schemathesis.serializer("application/x-ndjson")
@@ -78,7 +93,18 @@ def is_name(value):
     return isinstance(value, str) and 0 < len(value) <= 255 and "\0" not in value
 
 
-names_tables = {"POST /snapshots", "POST /transactions/{id}/reserve"}
+def is_view(body):
+    """Whether a view is asked for in the right shape, be it of tables that are not there or at two moments at once."""
+    shapes = {
+        "timestamp": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z",
+        "transactionId": r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    }
+    moments = {name: value for name, value in body.items() if name != "tables"}
+    return has_names(body) and all(
+        isinstance(value, str) and re.fullmatch(shapes.get(name, "(?!)"), value)
+        for name, value in moments.items()
+    )
+
 
 takes_lines = {
     "POST /tables/{id}/commits",
@@ -104,8 +130,13 @@ def flatmap_body(ctx, body):
     label = ctx.operation.label
     if label in takes_lines and isinstance(body, str):
         return lines
-    if label in names_tables and isinstance(body, dict) and has_names(body):
-        return views.map(lambda view: {**body, **view}) | st.just(body)
+    if label == "POST /state/{namespace}/import" and isinstance(body, str):
+        return entries
+    if label == "POST /snapshots" and isinstance(body, dict) and is_view(body):
+        return views | views_of_transactions | st.just(body)
+    if label == "POST /transactions/{id}/reserve" and isinstance(body, dict):
+        if has_names(body):
+            return views.map(lambda view: {**body, **view}) | st.just(body)
     if label == "POST /tables" and isinstance(body, dict):
         if isinstance(body.get("schema"), dict):
             defined = schemas.map(lambda schema: {**body, "schema": schema})
