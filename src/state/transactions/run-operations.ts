@@ -146,7 +146,9 @@ function write(
 ): RunResult {
   const { key } = operation
   const own = ownWrite(key, place)
-  const base = own?.base ?? readOf(key, place.found)
+  // What the request has just undone was not looked for, and is as it was found before.
+  const undone = place.open.buffer.find(place.namespaceId, key)
+  const base = own?.base ?? undone?.base ?? readOf(key, place.found)
   const version = own === undefined ? (base.isThere ? base.version : 0) : versionOf(own)
   if (condition !== undefined && !isMet(condition, version)) {
     const refusal = { code: 'version-mismatch' as const, expected: condition, actual: version }

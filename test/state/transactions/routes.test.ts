@@ -154,6 +154,25 @@ t.test(
   },
 )
 
+t.test('an entry that was deleted before goes on with its version', async (t) => {
+  for (const isolationLevel of ['ReadCommitted', 'RepeatableRead', 'Serializable']) {
+    const namespace = `again-${isolationLevel}`
+    await write(namespace, put('a', 1))
+    await write(namespace, remove('a'))
+    const tx = await beginAt(server, { isolationLevel })
+    await tx.run(namespace, [put('a', 2)])
+    const { body } = await tx.run(namespace, [remove('a'), get('a'), put('a', 3), get('a')])
+    t.match(body.results, [
+      { status: 200 },
+      { status: 404 },
+      { status: 201, version: 3 },
+      { value: 3, version: 3 },
+    ])
+    t.equal((await tx.commit()).status, 200, isolationLevel)
+    t.match(await entry(namespace, 'a'), { value: 3, version: 3 })
+  }
+})
+
 t.test('a namespace that requires preconditions gets them', async (t) => {
   await server.call('PUT', '/state/strict', { json: { requirePrecondition: true } })
   const careless = await beginAt(server)
