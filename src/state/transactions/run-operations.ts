@@ -66,7 +66,7 @@ interface Found {
   now: number
 }
 
-/** Reads the entries that operations name, but for those that the transaction has written. */
+/** Reads the entries that operations name, but for those that only the transaction's own writes tell of. */
 async function look(
   open: OpenTransaction,
   namespaceId: number,
@@ -76,7 +76,8 @@ async function look(
   for (const operation of operations) {
     if (operation.kind === 'list') continue
     const { key, kind } = operation
-    if (open.buffer.find(namespaceId, key) !== undefined) continue
+    // One that was not there may be as it was again in the middle of the request.
+    if (open.buffer.find(namespaceId, key)?.base.isThere) continue
     wholes.set(key, kind === 'get' || wholes.get(key) === true)
   }
   const count = open.reads.keys + wholes.size
@@ -146,9 +147,7 @@ function write(
 ): RunResult {
   const { key } = operation
   const own = ownWrite(key, place)
-  // What the request has just undone was not looked for, and is as it was found before.
-  const undone = place.open.buffer.find(place.namespaceId, key)
-  const base = own?.base ?? undone?.base ?? readOf(key, place.found)
+  const base = own?.base ?? readOf(key, place.found)
   const version = own === undefined ? (base.isThere ? base.version : 0) : versionOf(own)
   if (condition !== undefined && !isMet(condition, version)) {
     const refusal = { code: 'version-mismatch' as const, expected: condition, actual: version }

@@ -9,7 +9,7 @@ import {
   remove,
   type TransactionClient,
 } from '../../support/state-transactions.ts'
-import { Model, type Step } from './transaction-model.ts'
+import { Model, type Operation, type Step } from './transaction-model.ts'
 
 const server = await startTestServer(t, {}, { mirror: false })
 const keys = ['a', 'b', 'ba', 'c']
@@ -17,21 +17,34 @@ const slots = [0, 1, 2]
 
 const slot = fc.constantFrom(...slots)
 const key = fc.constantFrom(...keys)
+const operationOf = (kind: Operation['kind']) =>
+  fc.record({
+    kind: fc.constant(kind),
+    key,
+    value: fc.nat(99),
+    range: fc.constantFrom({}, { prefix: 'b' }, { start: 'b' }, { start: 'a', end: 'c' }),
+  })
+const operations = fc.array(
+  fc.oneof(
+    { arbitrary: operationOf('get'), weight: 3 },
+    { arbitrary: operationOf('put'), weight: 5 },
+    { arbitrary: operationOf('delete'), weight: 4 },
+    { arbitrary: operationOf('list'), weight: 2 },
+  ),
+  { minLength: 1, maxLength: 4 },
+)
 const stepOf = (kind: Step['kind']) =>
   fc.record({
     kind: fc.constant(kind),
     slot,
+    operations,
     key,
     value: fc.nat(99),
     level: fc.constantFrom('ReadCommitted', 'RepeatableRead', 'Serializable'),
-    range: fc.constantFrom({}, { prefix: 'b' }, { start: 'b' }, { start: 'a', end: 'c' }),
     name: fc.constantFrom('s', 't'),
   })
 const weights: [Step['kind'], number][] = [
-  ['get', 3],
-  ['put', 5],
-  ['delete', 3],
-  ['list', 2],
+  ['run', 8],
   ['setSavepoint', 2],
   ['rollBackTo', 2],
   ['release', 1],
@@ -42,7 +55,7 @@ const weights: [Step['kind'], number][] = [
 ]
 const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(...weights.map(([kind, weight]) => ({ arbitrary: stepOf(kind), weight }))),
-  { minLength: 10, maxLength: 40 },
+  { minLength: 10, maxLength: 30 },
 )
 
 let runs = 0
@@ -71,9 +84,9 @@ t.test('transactions do what a simple model says', async (t) => {
         await Promise.all([...open.values()].map((tx) => tx.rollBack()))
       }
     }),
-    { numRuns: 15 },
+    { numRuns: 20 },
   )
-  t.ok(runs >= 15, 'each run in a namespace of its own')
+  t.ok(runs >= 20, 'each run in a namespace of its own')
 })
 
 /** Does a step, and answers in short what was told of it. */
@@ -86,19 +99,9 @@ async function act(step: Step, namespace: string, tx: TransactionClient | undefi
   }
   if (tx === undefined) throw new Error('nothing is open')
   switch (kind) {
-    case 'get': {
-      const { body } = await tx.run(namespace, [get(step.key)])
-      return body.results[0].value ?? null
-    }
-    case 'list': {
-      const { body } = await tx.run(namespace, [list(step.range)])
-      const { items } = body.results[0]
-      return items.map((item: { key: string; value: number }) => [item.key, item.value])
-    }
-    case 'put':
-    case 'delete': {
-      const operation = kind === 'put' ? put(step.key, step.value) : remove(step.key)
-      return (await tx.run(namespace, [operation])).body.results[0].status
+    case 'run': {
+      const { body } = await tx.run(namespace, step.operations.map(toBody))
+      return step.operations.map((one, index) => shorten(one, body.results[index]))
     }
     case 'setSavepoint':
       return (await server.post(`${tx.path}/savepoints`, { name })).status
@@ -118,4 +121,29 @@ async function act(step: Step, namespace: string, tx: TransactionClient | undefi
       return [status, ...entries]
     }
   }
+}
+
+function toBody({ kind, key, value, range }: Operation): object {
+  switch (kind) {
+    case 'get':
+      return get(key)
+    case 'put':
+      return put(key, value)
+    case 'delete':
+      return remove(key)
+    case 'list':
+      return list(range)
+  }
+}
+
+interface Told {
+  status: number
+  key: string
+  value?: number
+  items: Told[]
+}
+
+function shorten({ kind }: Operation, { status, value, items }: Told): unknown {
+  if (kind === 'get') return value ?? null
+  return kind === 'list' ? items.map((item) => [item.key, item.value]) : status
 }

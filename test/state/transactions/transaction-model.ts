@@ -1,10 +1,7 @@
 /** A step of a client who has several transactions open, one in each slot. */
 export interface Step {
   kind:
-    | 'get'
-    | 'put'
-    | 'delete'
-    | 'list'
+    | 'run'
     | 'setSavepoint'
     | 'rollBackTo'
     | 'release'
@@ -13,13 +10,25 @@ export interface Step {
     | 'putOutside'
     | 'deleteOutside'
   slot: number
+  /** Of a run, done by one request. */
+  operations: readonly Operation[]
+  /** Of a write outside. */
   key: string
   value: number
   /** Of the transaction, where the slot has none. */
   level: string
-  range: { prefix?: string; start?: string; end?: string }
+  /** Of a savepoint. */
   name: string
 }
+
+export interface Operation {
+  kind: 'get' | 'put' | 'delete' | 'list'
+  key: string
+  value: number
+  range: Range
+}
+
+type Range = { prefix?: string; start?: string; end?: string }
 
 /** The newest write of a key; without a value it was a deletion. */
 interface Entry {
@@ -42,7 +51,7 @@ interface Transaction {
   own: Owns
   savepoints: { name: string; own: Owns }[]
   read: Set<string>
-  ranges: Step['range'][]
+  ranges: Range[]
 }
 
 const nothing: Entry = { version: 0, value: undefined }
@@ -70,14 +79,8 @@ export class Model {
     }
     this.#open.set(step.slot, tx)
     switch (step.kind) {
-      case 'get':
-        return this.#see(tx, step.key) ?? null
-      case 'put':
-        return this.#write(tx, step.key, step.value)
-      case 'delete':
-        return this.#write(tx, step.key, undefined)
-      case 'list':
-        return this.#list(tx, step.range)
+      case 'run':
+        return step.operations.map((operation) => this.#run(tx, operation))
       case 'commit':
         return this.#commit(step.slot, tx)
       case 'rollBack':
@@ -85,6 +88,19 @@ export class Model {
         return 200
       default:
         return mark(tx, step)
+    }
+  }
+
+  #run(tx: Transaction, { kind, key, value, range }: Operation): unknown {
+    switch (kind) {
+      case 'get':
+        return this.#see(tx, key) ?? null
+      case 'put':
+        return this.#write(tx, key, value)
+      case 'delete':
+        return this.#write(tx, key, undefined)
+      case 'list':
+        return this.#list(tx, range)
     }
   }
 
@@ -113,7 +129,7 @@ export class Model {
     return statusOf(value, before)
   }
 
-  #list(tx: Transaction, range: Step['range']): [string, number][] {
+  #list(tx: Transaction, range: Range): [string, number][] {
     tx.ranges.push(range)
     const seen = new Map([...this.#viewOf(tx)].map(([key, { value }]) => [key, value]))
     for (const [key, { value }] of tx.own) seen.set(key, value)
@@ -159,7 +175,7 @@ function statusOf(value: number | undefined, before: number | undefined): number
   return before === undefined ? 201 : 200
 }
 
-function isIn(key: string, { prefix = '', start = '', end }: Step['range']): boolean {
+function isIn(key: string, { prefix = '', start = '', end }: Range): boolean {
   return key.startsWith(prefix) && key >= start && (end === undefined || key < end)
 }
 
