@@ -389,6 +389,25 @@ comment on column state_namespaces.retention_age_ms is 'For how long what was re
 comment on column state_namespaces.retention_revisions is 'How many revisions the history reaches back; null for all.';
 comment on column state_namespaces.archives is 'Whether what leaves the history goes to the archive.';
 
+create table state_transactions (
+  id uuid not null,
+  server_id uuid not null,
+  server text not null,
+  isolation_level text not null,
+  label text,
+  idle_timeout_ms bigint not null,
+  created_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null,
+  ended_at timestamp with time zone,
+  outcome text,
+  constraint state_transactions_pkey PRIMARY KEY (id),
+  constraint state_transactions_outcome_check CHECK ((outcome = ANY (ARRAY['committed'::text, 'rolled-back'::text, 'expired'::text])))
+);
+CREATE INDEX state_transactions_expires_idx ON public.state_transactions USING btree (expires_at);
+comment on column state_transactions.server_id is 'Of the process, which is another after each start.';
+comment on column state_transactions.server is 'Address of the server, for clients.';
+comment on column state_transactions.expires_at is 'When it ends at the latest, whatever its server does.';
+
 create table tables (
   id uuid not null,
   name text not null,
@@ -444,6 +463,17 @@ create table transaction_lines (
   constraint transaction_lines_pkey PRIMARY KEY (chunk_id, "position")
 );
 comment on column transaction_lines.lines is 'Some actions of the chunk, one a line, token for token.';
+
+create table transaction_state (
+  transaction_id uuid not null,
+  namespace text not null,
+  key text not null,
+  place bigint not null,
+  operation text not null,
+  constraint transaction_state_pkey PRIMARY KEY (transaction_id, namespace, key)
+);
+comment on column transaction_state.place is 'Rises in the order in which operations were staged.';
+comment on column transaction_state.operation is 'As JSON, token for token.';
 
 create table transaction_tables (
   transaction_id uuid not null,

@@ -39,6 +39,11 @@ import type { NamespaceContext } from './state/namespaces/set-namespace.ts'
 import { type StateReadContext, stateReadRoutes } from './state/read-routes.ts'
 import { type StateRoutesContext, stateRoutes } from './state/routes.ts'
 import { type SearchContext, searchRoutes } from './state/search/routes.ts'
+import {
+  type StateTransactionRoutesContext,
+  stateTransactionRoutes,
+} from './state/transactions/routes.ts'
+import { savepointRoutes } from './state/transactions/savepoint-routes.ts'
 import { type TransferContext, transferRoutes } from './state/transfer/routes.ts'
 import { type StateWatchContext, stateWatchRoutes } from './state/watch-routes.ts'
 import type { CatalogContext } from './tables/create-table.ts'
@@ -55,6 +60,8 @@ import {
   type StagedTransactionRoutesContext,
   stagedTransactionRoutes,
 } from './transactions/staged/routes.ts'
+
+import { transactionStateRoutes } from './transactions/staged/state-routes.ts'
 
 /** All that the routes work with. */
 export interface Services
@@ -75,6 +82,7 @@ export interface Services
     NamespaceContext,
     SearchContext,
     TransferContext,
+    StateTransactionRoutesContext,
     StagedTransactionRoutesContext,
     StateWatchContext,
     ReservationRoutesContext {
@@ -139,6 +147,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(commitRoutes, services)
   app.register(transactionRoutes, services)
   app.register(stagedTransactionRoutes, services)
+  app.register(transactionStateRoutes, services)
   app.register(transactionReadRoutes, services)
   app.register(runRoutes, services)
   app.register(runReadRoutes, services)
@@ -158,6 +167,8 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(namespaceRoutes, services)
   app.register(searchRoutes, services)
   app.register(transferRoutes, services)
+  app.register(stateTransactionRoutes, services)
+  app.register(savepointRoutes, services)
   app.register(maintenanceRoutes, services)
   otherMethods.afterRoutes()
   return app

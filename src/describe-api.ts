@@ -23,6 +23,7 @@ export async function describeApi(): Promise<string> {
     pool,
     copyPool: pool,
     stagePool: pool,
+    pinDb: createDb(pool),
     db: createDb(pool),
     replicas: noReplicas,
     storage: createStorage(config),

@@ -7,13 +7,17 @@ import { createReplicas, type Replicas } from './database/replicas/replicas.ts'
 import { routeTo } from './database/route.ts'
 import type { TlsSettings } from './database/tls-settings.ts'
 
-/** One pool for all that is small, and one for large transfers in either direction: no slow reader holds up a writer. */
+/**
+ * One pool for all that is small, one for large transfers in either direction, and one for what reads for long at one
+ * moment: no slow reader holds up a writer.
+ */
 export function createPools(config: Config, connection: Connection, log: Logger) {
   const smallOnes = { ...forSmall(config), min: config.databasePoolMin }
   return {
     pool: createPool({ ...common(config, connection, log), ...smallOnes }),
     copyPool: createPool({ ...common(config, connection, log), ...forCopies(config) }),
     stagePool: createPool({ ...common(config, connection, log), ...forCopies(config) }),
+    pinPool: createPool({ ...common(config, connection, log), ...forPins(config) }),
   }
 }
 
@@ -76,6 +80,15 @@ function forSmall({ databasePoolMax: max, databaseStatementMsMax: statementMsMax
 function forCopies({ databaseCopyPoolMax: max, databaseCopyMsMax: statementMsMax }: Config) {
   return { max, statementMsMax, pipeline: false }
 }
+
+/** The server ends its transactions itself, and PostgreSQL those of a server that hangs. */
+function forPins(config: Config) {
+  const { databaseStatementMsMax: statementMsMax, stateTransactionsOpenMax: max } = config
+  const idleTransactionMsMax = Math.min(config.stateTransactionIdleMsMax + graceMs, 2 ** 31 - 1)
+  return { max, statementMsMax, idleTransactionMsMax, pipeline: false }
+}
+
+const graceMs = 10_000
 
 /** One that hangs is told at once. */
 const forChecks = { max: 1, waitMsMax: 1000, statementMsMax: 1000, testsOnAcquire: false }

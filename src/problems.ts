@@ -62,6 +62,11 @@ export const problems = {
     title: 'No such entry',
     remedy: 'List the entries with `GET /state/{namespace}/entries`.',
   },
+  'savepoint-not-found': {
+    status: 404,
+    title: 'No such savepoint',
+    remedy: 'See `savepoints` of `GET /state/transactions/{txId}` for those that there are.',
+  },
   'table-not-staged': {
     status: 404,
     title: 'Nothing is staged for the table',
@@ -114,6 +119,12 @@ export const problems = {
     status: 409,
     title: 'The table is dropped',
     remedy: 'Bring it back with `POST /tables/{id}/undrop`, then repeat.',
+  },
+  'serialization-failure': {
+    status: 409,
+    title: 'Another transaction was in the way',
+    remedy:
+      'Nothing took effect. Where `retry` is true, begin the transaction again and repeat all of it, its reads too.',
   },
   'table-reserved': {
     status: 409,
@@ -222,6 +233,11 @@ export const problems = {
     status: 415,
     title: 'The content type is not understood',
     remedy: 'Send one of `supported`.',
+  },
+  'transaction-elsewhere': {
+    status: 421,
+    title: 'Another server has the transaction',
+    remedy: 'Send the request to `server`, where the transaction was begun.',
   },
   'invalid-table': {
     status: 422,

@@ -18,6 +18,7 @@ import { createServices } from './services.ts'
 import { StartError } from './start-error.ts'
 import { expiredEntries } from './state/expiry.ts'
 import { replacedWrites } from './state/retention/sweep-history.ts'
+import { endedTransactions } from './state/transactions/sweeps.ts'
 import { createStorage } from './storage/create-storage.ts'
 import type { Storage } from './storage/storage.ts'
 import { lapsedWaits } from './transactions/reservations/sweeps.ts'
@@ -57,9 +58,11 @@ export async function startServer(
   const database = await openDatabase(config, log, onFatal)
   started.defer(database.close)
   await migrateDatabase(config, database.connection, log)
-  const { pool, copyPool, stagePool } = createPools(config, database.connection, log)
+  const { pool, copyPool, stagePool, pinPool } = createPools(config, database.connection, log)
   const db = createDb(pool)
   started.defer(() => db.destroy())
+  const pinDb = createDb(pinPool)
+  started.defer(() => pinDb.destroy())
   started.defer(() => copyPool.end())
   started.defer(() => stagePool.end())
   const replicas = await orStartError('The replicas cannot be used', () =>
@@ -74,6 +77,7 @@ export async function startServer(
     pool,
     copyPool,
     stagePool,
+    pinDb,
     db,
     replicas,
     storage,
@@ -96,6 +100,7 @@ export async function startServer(
     expiredEntries({ db, committer: services.committer, pollMs: config.stateExpiryPollMs }),
     replacedWrites(db, { pollMs: config.stateRetentionPollMs }),
     services.metadataIndexes.sweep,
+    endedTransactions(db, config),
   ]
   started.defer(services.metadataIndexes.stop)
   for (const sweep of sweeps) started.defer(startSweeper(sweep, log).stop)
@@ -103,6 +108,7 @@ export async function startServer(
   started.defer(services.stateWatch.stop)
   started.defer(services.committer.idle)
   started.defer(services.maintenance.stop)
+  started.defer(services.openTransactions.endAll)
   services.checkpointer.start()
   started.defer(services.checkpointer.stop)
   const app = await buildApp({ config, services, log })

@@ -19,6 +19,7 @@ import { createFileCache } from './scans/file-cache.ts'
 import { createEntryReader } from './state/entry-reader.ts'
 import { createMetadataIndexes, type MetadataIndexes } from './state/namespaces/metadata-indexes.ts'
 import { createNamespaces } from './state/namespaces.ts'
+import { createOpenTransactions } from './state/transactions/open-transactions.ts'
 import { createStateWatch } from './state/watch.ts'
 import type { Storage } from './storage/storage.ts'
 import { createWaiters } from './transactions/reservations/waiters.ts'
@@ -35,6 +36,8 @@ export interface Ground {
   copyPool: Pool
   /** For COPY of what clients send. */
   stagePool: Pool
+  /** For what is held for long, to read at one moment. */
+  pinDb: Db
   db: Db
   replicas: Replicas
   storage: Storage
@@ -53,7 +56,7 @@ interface Background {
 
 /** Wires the parts that routes work with. Nothing is connected by it. */
 export function createServices(config: Config, ground: Ground): Services & Background {
-  const { pool, copyPool, stagePool, db, replicas, storage, publisher, log } = ground
+  const { pool, copyPool, stagePool, pinDb, db, replicas, storage, publisher, log } = ground
   const metrics = createMetrics()
   const readers = createReaders({
     db,
@@ -90,6 +93,13 @@ export function createServices(config: Config, ground: Ground): Services & Backg
     log,
   })
   const metadataIndexes = createMetadataIndexes({ db, log })
+  const openTransactions = createOpenTransactions({
+    db,
+    pinDb,
+    max: config.stateTransactionsOpenMax,
+    ageMsMax: config.stateTransactionAgeMsMax,
+    log,
+  })
   return {
     db,
     copyPool,
@@ -100,12 +110,19 @@ export function createServices(config: Config, ground: Ground): Services & Backg
     entryReader: createEntryReader(db),
     stateValueBytesMax: config.stateValueBytesMax,
     stateOperationsMax: config.stateOperationsMax,
+    bodyBytesMax: config.bodyBytesMax,
+    openTransactions,
+    serverUrl: config.serverUrl,
+    stateTransactionIdleMsMax: config.stateTransactionIdleMsMax,
+    stateTransactionAgeMsMax: config.stateTransactionAgeMsMax,
+    stateTransactionBytesMax: config.stateTransactionBytesMax,
     openExport: createExports(readers.primary.openRows, config.exportStallMsMax),
     fileCache,
     onPrimaryMoved() {
       fileCache.clear()
       namespaces.forget()
       replicas.distrust()
+      void openTransactions.endAll()
     },
     committer,
     metadataIndexes,
@@ -161,6 +178,7 @@ export function createServices(config: Config, ground: Ground): Services & Backg
       watchers: seats.taken,
       reservationWaiters: reservationWaiters.count,
       replicas: replicas.list,
+      stateTransactions: openTransactions.count,
     },
   }
 }

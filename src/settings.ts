@@ -22,6 +22,14 @@ export const SettingsSchema = Type.Object({
     default: 8080,
     description: 'Port to listen on; 0 takes a free one.',
   }),
+  SERVER_URL: Type.Optional(
+    Type.String({
+      pattern: '^https?://[^/?#@]+$',
+      mustBe: 'a URL like http://deltaworks-1.example.com:8080, without credentials or path',
+      description:
+        'Where clients reach this server and no other, told to those who ask another for a transaction that is here. Default: where it listens.',
+    }),
+  ),
   DATABASE_URL: Type.Optional(
     Type.String({
       pattern: '^postgres(ql)?://',
@@ -177,6 +185,22 @@ export const SettingsSchema = Type.Object({
   ),
   STATE_VALUE_BYTES_MAX: count(8 * 1024 * 1024, 'Size of the value of a state entry at most.'),
   STATE_OPERATIONS_MAX: count(10_000, 'Operations on state entries in one request at most.'),
+  STATE_TRANSACTIONS_OPEN_MAX: count(
+    20,
+    'Interactive transactions on the state that are open at this server at most, each with a connection of its own once it has read; more get 429.',
+  ),
+  STATE_TRANSACTION_IDLE_MS_MAX: wait(
+    60_000,
+    'Time for which an interactive transaction may be left alone at most, and is if it says nothing else.',
+  ),
+  STATE_TRANSACTION_AGE_MS_MAX: wait(
+    300_000,
+    'Age at which an interactive transaction is rolled back: what PostgreSQL keeps for it grows with that.',
+  ),
+  STATE_TRANSACTION_BYTES_MAX: count(
+    16 * 1024 * 1024,
+    'Size of what one interactive transaction holds in memory of its writes at most.',
+  ),
   STATE_EXPIRY_POLL_MS: wait(1_000, 'Time between two looks for state entries that have expired.'),
   STATE_RETENTION_POLL_MS: wait(
     10_000,

@@ -41,6 +41,31 @@ async function beginTransaction(server: TestServer): Promise<string> {
   return (await server.post('/transactions', { tables })).body.id
 }
 
+/** The same of an interactive transaction, with the savepoint of the example. */
+const ofStateTransaction = (path: string) => /^\/state\/transactions\/./.test(path)
+
+async function beginStateTransaction(server: TestServer): Promise<string> {
+  const { txId } = (await server.post('/state/transactions', {})).body
+  await server.post(`/state/transactions/${txId}/savepoints`, { name: 'before-cleanup' })
+  return txId
+}
+
+/** The address of a request, with a transaction that is begun for it, and how to end that. */
+async function prepare(server: TestServer, path: string) {
+  if (ofTransaction(path)) {
+    const id = await beginTransaction(server)
+    const own = path.replace(/(?<=^\/transactions\/)[^/]+/, id)
+    // What it has reserved is for the others again.
+    return { path: own, end: () => server.post(`/transactions/${id}/rollback`) }
+  }
+  if (ofStateTransaction(path)) {
+    const id = await beginStateTransaction(server)
+    const own = path.replace(/(?<=^\/state\/transactions\/)[^/]+/, id)
+    return { path: own, end: () => server.post(`/state/transactions/${id}/rollback`) }
+  }
+  return { path, end: async () => {} }
+}
+
 const order = [
   'createTable',
   'createCommit',
@@ -74,16 +99,13 @@ t.test('the examples succeed word for word, one after the other', async (t) => {
   const server = await startTestServer(t)
   const asked = requests.filter(({ operation }) => !byGivenId.includes(operation.operationId))
   for (const request of asked.toSorted((a, b) => placeOf(a) - placeOf(b))) {
-    const { path } = request
-    const begun = ofTransaction(path) ? await beginTransaction(server) : undefined
-    const own = begun === undefined ? path : path.replace(/(?<=^\/transactions\/)[^/]+/, begun)
-    const answer = await send(server, { ...request, path: own })
+    const { path, end } = await prepare(server, request.path)
+    const answer = await send(server, { ...request, path })
     t.match(
       String(answer.status),
       /^20/,
       `${request.operation.operationId} ${request.type}: ${answer.text}`,
     )
-    // What it has reserved is for the others again.
-    if (begun !== undefined) await server.post(`/transactions/${begun}/rollback`)
+    await end()
   }
 })

@@ -12,6 +12,7 @@ const settings = fileURLToPath(new URL('schemathesis/', import.meta.url))
 const tables = 20
 const keys = 1000
 const begunTransactions = 200
+const openTransactions = 200
 const runs = 20
 const namespaces = 20
 const entries = 20
@@ -21,9 +22,12 @@ const outputBytesMax = 64 * 1024 * 1024
 export async function runSchemathesis({ python }: Tools): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'deltaworks-schemathesis-'))
   try {
-    // Nobody ends what is reserved, so a wait for it would be in vain.
+    // Nobody ends what is reserved, so a wait for it would be in vain. What is open stays so until it is asked for.
     const server = await startServerProcess(join(folder, 'data'), {
       RESERVATION_WAIT_MS_MAX: '100',
+      STATE_TRANSACTIONS_OPEN_MAX: String(2 * openTransactions),
+      STATE_TRANSACTION_IDLE_MS_MAX: '3600000',
+      STATE_TRANSACTION_AGE_MS_MAX: '3600000',
     })
     try {
       await cp(settings, folder, { recursive: true })
@@ -34,6 +38,7 @@ export async function runSchemathesis({ python }: Tools): Promise<string> {
         await makeTransactions(server.address, ids),
       )
       await writeWords(join(folder, 'begun.txt'), await beginTransactions(server.address, ids))
+      await writeWords(join(folder, 'open.txt'), await beginOnState(server.address))
       await writeWords(join(folder, 'runs.txt'), await beginRuns(server.address))
       await writeWords(join(folder, 'namespaces.txt'), await putEntries(server.address))
       await writeWords(join(folder, 'entries.txt'), numbered('entry', entries))
@@ -112,6 +117,23 @@ async function beginTransactions(address: string, ids: readonly string[]): Promi
       201,
     )
     begun.push(body.id)
+  }
+  return begun
+}
+
+/** Interactive transactions on the state, each with a savepoint. They hold no connections, of which there are fewer. */
+async function beginOnState(address: string): Promise<string[]> {
+  const client = connect(address, 'schemathesis')
+  const begun: string[] = []
+  for (let number = 0; number < openTransactions; number += 1) {
+    const terms = { isolationLevel: 'ReadCommitted' }
+    const { body } = expectStatus(
+      await client.post<{ txId: string }>('/state/transactions', terms),
+      201,
+    )
+    const savepoints = `/state/transactions/${body.txId}/savepoints`
+    expectStatus(await client.post(savepoints, { name: 'here' }), 201)
+    begun.push(body.txId)
   }
   return begun
 }

@@ -3,6 +3,7 @@ import { type Winner, winnerOf } from '../delta/conflicts/winner.ts'
 import type { ReadState } from '../delta/conflicts.ts'
 import type { Problem } from '../problems.ts'
 import { openStateLedger, type StateLedger } from '../state/judge.ts'
+import type { RangeRead } from '../state/operations.ts'
 import type { EntryRow, NamespaceHead } from '../state/rows.ts'
 import type { Reservation } from '../transactions/reservations/rules.ts'
 import type {
@@ -78,6 +79,8 @@ export interface BatchState {
   namespaces?: readonly NamespaceHead[]
   /** Those of the namespaces that the batch names. */
   entries?: readonly EntryRow[]
+  /** Of ranges of keys that were read, a key that was written since, or may have been. */
+  staleRanges?: ReadonlyMap<RangeRead, string>
   /** Of the transactions that were begun by earlier requests, the claims that still stand. */
   claims?: ReadonlySet<string>
 }

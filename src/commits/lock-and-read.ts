@@ -2,6 +2,7 @@ import type { Tx } from '../database/connect.ts'
 import { claimKeys, findAnswers, keysOf } from '../idempotency/queries.ts'
 import type { StateProposal } from '../state/operations.ts'
 import { findEntries, lockNamespaces } from '../state/queries.ts'
+import { findStaleRanges } from '../state/range-queries.ts'
 import { findExisting, lockCatalog, lockHeads } from '../tables/queries.ts'
 import { isTableId } from '../tables/rules.ts'
 import { readCatalog } from '../transactions/read-catalog.ts'
@@ -151,7 +152,7 @@ async function read(
   { heads, idempotencyRetentionMs }: { heads: readonly Head[]; idempotencyRetentionMs: number },
 ) {
   const parts = placeParts(partsOf(units), heads)
-  const [kept, liveFiles, winners, appTransactions, filesWithoutRowIds, entries] =
+  const [kept, liveFiles, winners, appTransactions, filesWithoutRowIds, entries, staleRanges] =
     await Promise.all([
       findAnswers(tx, keysOf(units), idempotencyRetentionMs),
       findLiveFiles(tx, filesTouched(parts)),
@@ -159,6 +160,7 @@ async function read(
       findAppTransactions(tx, appTransactionsAsked(parts)),
       countFilesWithoutRowIds(tx, relyingOnRowIds(parts)),
       findEntries(tx, entriesAsked(proposalsOf(units))),
+      findStaleRanges(tx, proposalsOf(units)),
     ])
-  return { kept, liveFiles, winners, appTransactions, filesWithoutRowIds, entries }
+  return { kept, liveFiles, winners, appTransactions, filesWithoutRowIds, entries, staleRanges }
 }

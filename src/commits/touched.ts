@@ -37,7 +37,8 @@ export function entriesAsked(proposals: readonly StateProposal[]): AskedEntry[] 
     if (known === undefined) asked.set(name, { namespaceId, key, isWhole })
     else known.isWhole ||= isWhole
   }
-  for (const { namespaceId, compare = [], operations, otherwise = [] } of proposals) {
+  for (const { namespaceId, compare = [], operations, otherwise = [], reads } of proposals) {
+    for (const { key } of reads?.keys ?? []) ask(namespaceId, key, false)
     for (const { key, target } of compare) {
       ask(namespaceId, key, target === 'value' || target === 'metadata')
     }

@@ -52,6 +52,8 @@ export interface PoolOptions {
   testsOnAcquire?: boolean
   lockMsMax: number
   statementMsMax: number
+  /** A transaction that does nothing for so long is ended; by default as a statement is. */
+  idleTransactionMsMax?: number
   /** Whether statements may be sent before the one ahead has its answer; COPY cannot be among them. */
   pipeline?: boolean
   onError: (error: Error) => void
@@ -86,7 +88,7 @@ function settingsOf(options: PoolOptions): pg.PoolConfig {
     connectionTimeoutMillis: options.waitMsMax,
     lock_timeout: options.lockMsMax,
     statement_timeout: options.statementMsMax,
-    idle_in_transaction_session_timeout: options.statementMsMax,
+    idle_in_transaction_session_timeout: options.idleTransactionMsMax ?? options.statementMsMax,
     keepAlive: true,
     types: { getTypeParser: (type: number) => parserOf(type) } as pg.CustomTypesConfig,
   }

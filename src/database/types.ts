@@ -454,6 +454,28 @@ export interface StateNamespaces {
   version_floor: Generated<BigInteger>;
 }
 
+export interface StateTransactions {
+  created_at: Instant;
+  ended_at: Instant | null;
+  /**
+   * When it ends at the latest, whatever its server does.
+   */
+  expires_at: Instant;
+  id: string;
+  idle_timeout_ms: BigInteger;
+  isolation_level: string;
+  label: string | null;
+  outcome: string | null;
+  /**
+   * Address of the server, for clients.
+   */
+  server: string;
+  /**
+   * Of the process, which is another after each start.
+   */
+  server_id: string;
+}
+
 export interface Tables {
   /**
    * The oldest version whose commit is known: history_from, or the one after it where that is a checkpoint alone.
@@ -561,6 +583,20 @@ export interface Transactions {
   view: string | null;
 }
 
+export interface TransactionState {
+  key: string;
+  namespace: string;
+  /**
+   * As JSON, token for token.
+   */
+  operation: string;
+  /**
+   * Rises in the order in which operations were staged.
+   */
+  place: Generated<BigInteger>;
+  transaction_id: string;
+}
+
 export interface TransactionTables {
   /**
    * What is proposed besides actions, token for token; null where the table was only read.
@@ -605,9 +641,11 @@ export interface DB {
   state_entries: StateEntries;
   state_history: StateHistory;
   state_namespaces: StateNamespaces;
+  state_transactions: StateTransactions;
   tables: Tables;
   transaction_chunks: TransactionChunks;
   transaction_lines: TransactionLines;
+  transaction_state: TransactionState;
   transaction_tables: TransactionTables;
   transactions: Transactions;
 }

@@ -52,6 +52,8 @@ function messageOf(error: ErrorObject, others: readonly ErrorObject[]): string {
       return `has an unknown field "${cut(params['additionalProperty'])}"`
     case 'enum':
       return `must be one of ${params['allowedValues'].join(', ')}`
+    case 'not':
+      return `must not be ${JSON.stringify(parentSchema?.['not'].const)}`
     case 'type':
       return `must be ${[error, ...others].map((one) => one.params['type']).join(' or ')}`
     case 'pattern':

@@ -31,6 +31,7 @@ export interface Gauges {
   mirror: () => MirrorNumbers
   watchers: () => number
   reservationWaiters: () => number
+  stateTransactions: () => number
   replicas: () => readonly { name: string; healthy: boolean; lagMs: number | undefined }[]
 }
 
@@ -162,7 +163,8 @@ function transactionMetrics(registers: Registry[]) {
 }
 
 function registerGauges(registry: Registry, gauges: Gauges): void {
-  const { commits, pool, mirror, watchers, reservationWaiters, replicas } = gauges
+  const { commits, pool, mirror, watchers, reservationWaiters, replicas, stateTransactions } =
+    gauges
   const registers = [registry]
   const gauge = (name: string, help: string, read: () => number) =>
     new Gauge({
@@ -189,6 +191,7 @@ function registerGauges(registry: Registry, gauges: Gauges): void {
   gauge('commit_in_flight_units', 'Units of work in batches in flight.', () => commits().inFlight)
   gauge('watchers', 'Streams of events that are open.', watchers)
   gauge('reservation_waiters', 'Requests that wait for reservations.', reservationWaiters)
+  gauge('state_transactions', 'Interactive transactions that are open.', stateTransactions)
   labelled(
     'mirror_tables',
     ['state', 'Tables by the state of their mirror.'],

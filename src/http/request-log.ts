@@ -40,11 +40,12 @@ const nounOf: Record<string, string> = {
 
 /** The table, transaction or run that the address of a request names, or that it has made. */
 function namesOf({ routeOptions, params }: FastifyRequest, made: unknown): Record<string, string> {
-  const { id, runId, tableId } = (params ?? {}) as Record<string, string | undefined>
+  const { id, runId, tableId, txId } = (params ?? {}) as Record<string, string | undefined>
   const noun = nounOf[routeOptions.url?.split('/')[1] ?? '']
   const name = id ?? runId ?? (typeof made === 'string' ? made.split('/')[2] : undefined)
   return {
     ...(noun !== undefined && name !== undefined && { [noun]: name }),
     ...(tableId !== undefined && { table: tableId }),
+    ...(txId !== undefined && { transaction: txId }),
   }
 }

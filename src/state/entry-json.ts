@@ -84,6 +84,7 @@ function resultText(namespace: string, result: OperationResult): string {
   }
 }
 
-function missingText(namespace: string, key: string): string {
+/** That there is no entry under a key. */
+export function missingText(namespace: string, key: string): string {
   return JSON.stringify({ status: 404, code: 'entry-not-found', namespace, key })
 }

@@ -1,13 +1,16 @@
 import { holds } from './comparisons.ts'
+import { compareBytes } from './key-range.ts'
 import type {
   Condition,
   DeleteOperation,
   ExpireOperation,
   OperationResult,
   PutOperation,
+  RangeRead,
   Refusal,
   StateOperation,
   StateProposal,
+  StateReads,
   StateResult,
 } from './operations.ts'
 import {
@@ -26,6 +29,8 @@ export interface NamespaceLedger {
   openingRevision: number
   entries: Map<string, EntryRow>
   writes: WriteRow[]
+  /** Of ranges that were read, a key that was written since, or may have been. */
+  staleRanges: ReadonlyMap<RangeRead, string>
 }
 
 /** The namespaces of a batch by id. */
@@ -35,14 +40,22 @@ export type StateLedger = ReadonlyMap<number, NamespaceLedger>
 export function openStateLedger({
   namespaces = [],
   entries = [],
+  staleRanges = new Map(),
 }: {
   namespaces?: readonly NamespaceHead[]
   entries?: readonly EntryRow[]
+  staleRanges?: ReadonlyMap<RangeRead, string>
 }): StateLedger {
   const ledger = new Map<number, NamespaceLedger>(
     namespaces.map((head) => [
       head.id,
-      { head: { ...head }, openingRevision: head.revision, entries: new Map(), writes: [] },
+      {
+        head: { ...head },
+        openingRevision: head.revision,
+        entries: new Map(),
+        writes: [],
+        staleRanges,
+      },
     ]),
   )
   for (const entry of entries) ledger.get(entry.namespaceId)?.entries.set(entry.key, entry)
@@ -73,7 +86,9 @@ export function judgeState(
   ledger: NamespaceLedger,
   now: number,
 ): JudgedProposal | RefusedProposal {
-  const { compare = [], operations, otherwise = [], isAtomic } = proposal
+  const { compare = [], operations, otherwise = [], isAtomic, reads } = proposal
+  const staleKey = reads && findStale(reads, ledger, now)
+  if (staleKey !== undefined) return staleRead(ledger.head.namespace, staleKey)
   const succeeded = compare.every((one) => holds(one, live(ledger.entries.get(one.key), now)))
   const judged: JudgedProposal = { ledger, succeeded, results: [], writes: [] }
   const draft = new Map<string, EntryRow>()
@@ -96,6 +111,33 @@ export function judgeState(
     judged.writes.push({ kind: operation.kind, isNew, entry: result.entry, before })
   }
   return judged
+}
+
+/** A key that was written since it was read, alone or in a range, or has expired. */
+function findStale(
+  { keys, ranges }: StateReads,
+  { entries, writes, staleRanges }: NamespaceLedger,
+  now: number,
+): string | undefined {
+  for (const { key, version, isThere } of keys) {
+    const entry = entries.get(key)
+    if ((entry?.version ?? 0) !== version) return key
+    if ((live(entry, now) !== undefined) !== isThere) return key
+  }
+  for (const range of ranges) {
+    const found = staleRanges.get(range) ?? writes.find(({ key }) => lies(key, range))?.key
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+/** Whether a key lies in a range, by the bytes of UTF-8 as in the database. */
+function lies(key: string, { from, to }: RangeRead): boolean {
+  return compareBytes(key, from) >= 0 && (to === undefined || compareBytes(key, to) < 0)
+}
+
+function staleRead(namespace: string, key: string): RefusedProposal {
+  return { namespace, key, index: 0, refusal: { code: 'serialization-failure' } }
 }
 
 /** What is known where an operation is judged. */
@@ -145,19 +187,20 @@ function refuse(
       ? { refusal: { code: 'precondition-required' } }
       : undefined
   }
-  if (isMet(condition, entry)) return undefined
   const actual = entry?.version ?? 0
+  if (isMet(condition, actual)) return undefined
   return { refusal: { code: 'version-mismatch', expected: condition, actual } }
 }
 
-function isMet(condition: Condition, entry: EntryRow | undefined): boolean {
+/** Whether a condition holds of an entry of this version; 0 where there is none. */
+export function isMet(condition: Condition, version: number): boolean {
   switch (condition.kind) {
     case 'absent':
-      return entry === undefined
+      return version === 0
     case 'exists':
-      return entry !== undefined
+      return version > 0
     case 'version':
-      return condition.versions.includes(entry?.version ?? 0)
+      return condition.versions.includes(version)
   }
 }
 

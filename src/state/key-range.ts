@@ -30,6 +30,6 @@ function behindPrefix(prefix: string): string | undefined {
 }
 
 /** Orders texts as the database does keys. */
-function compareBytes(one: string, other: string): number {
+export function compareBytes(one: string, other: string): number {
   return Buffer.compare(Buffer.from(one), Buffer.from(other))
 }

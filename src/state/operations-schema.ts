@@ -10,7 +10,7 @@ const GetOperation = strictObject({ get: strictObject({ key: Key }) })
 
 const exampleOperation = { put: { key: 'orders.offset', value: 1200, expectedVersion: 2 } }
 
-const OperationSchema = define(
+export const OperationSchema = define(
   'StateOperation',
   Type.Union([PutOperation, GetOperation, DeleteOperation], {
     description: 'One of `put`, `get` and `delete`.',

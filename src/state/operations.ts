@@ -46,6 +46,26 @@ export type Comparison = { key: string; op: 'equal' | 'notEqual' | 'greater' | '
   | { target: 'metadata'; path: readonly string[]; json: string }
 )
 
+/** An entry as it was read: the version of the newest write of its key, 0 where there was none, and whether it was there. */
+export interface KeyRead {
+  key: string
+  version: number
+  isThere: boolean
+}
+
+/** Keys of which all were read that there were at a revision: from `from` on, before `to`. */
+export interface RangeRead {
+  from: string
+  to: string | undefined
+  sinceRevision: number
+}
+
+/** What a proposal was decided on. None of it may have changed. */
+export interface StateReads {
+  keys: readonly KeyRead[]
+  ranges: readonly RangeRead[]
+}
+
 /** What one caller wants done to one namespace, all of it at one revision. A key is written once at most. */
 export interface StateProposal {
   namespaceId: number
@@ -56,6 +76,7 @@ export interface StateProposal {
   otherwise?: readonly StateOperation[]
   /** Whether one operation that is refused refuses them all. */
   isAtomic: boolean
+  reads?: StateReads | undefined
 }
 
 /** What became of an operation. */
@@ -70,6 +91,8 @@ export type OperationResult =
 export type Refusal =
   | { code: 'version-mismatch'; expected: Condition; actual: number }
   | { code: 'precondition-required' }
+  /** What the proposal was decided on has changed. */
+  | { code: 'serialization-failure' }
 
 /** What became of a proposal. */
 export interface StateResult {

@@ -71,7 +71,7 @@ export interface FlatEntry extends Omit<EntryRow, 'value'> {
 }
 
 /** The newest writes of keys, those of deleted entries too. */
-export async function findEntries(tx: Tx, asked: readonly AskedEntry[]): Promise<EntryRow[]> {
+export async function findEntries(db: Db, asked: readonly AskedEntry[]): Promise<EntryRow[]> {
   if (asked.length === 0) return []
   const { rows } = await sql<FlatEntry>`
     select e.namespace_id as "namespaceId", e.key, e.version, e.revision,
@@ -85,7 +85,7 @@ export async function findEntries(tx: Tx, asked: readonly AskedEntry[]): Promise
       ${asked.map(({ namespaceId }) => namespaceId)}::integer[],
       ${asked.map(({ key }) => key)}::text[],
       ${asked.map(({ isWhole }) => isWhole)}::boolean[]) as a (namespace_id, key, is_whole)
-    join state_entries e on e.namespace_id = a.namespace_id and e.key = a.key`.execute(tx)
+    join state_entries e on e.namespace_id = a.namespace_id and e.key = a.key`.execute(db)
   return rows.map(toEntry)
 }
 

@@ -1,10 +1,14 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { Db } from '../database/connect.ts'
-import { type FlatEntry, times, toEntry } from './queries.ts'
+import { type FlatEntry, instantOf, times, toEntry } from './queries.ts'
 import type { EntryRow } from './rows.ts'
 
+/** Whether an entry is there at a time, which SQL tells. */
+const isThereAt = (time: RawBuilder<unknown>) =>
+  sql`not is_deleted and (expires_at is null or expires_at > ${time})`
+
 /** Whether an entry is there now. */
-export const isThere = sql`not is_deleted and (expires_at is null or expires_at > clock_timestamp())`
+export const isThere = isThereAt(sql`clock_timestamp()`)
 
 const columns = sql`
       namespace_id as "namespaceId", key, version, revision, is_deleted as "isDeleted", json,
@@ -49,15 +53,16 @@ export interface PageLimits {
   bytesMax: number
 }
 
-/** Entries of a namespace that are there now, by key. */
+/** Entries of a namespace that are there now, or at a time in epoch milliseconds, by key. */
 export function listEntries(
   db: Db,
-  { namespaceId, ...range }: KeyRange & { namespaceId: number },
+  { namespaceId, at, ...range }: KeyRange & { namespaceId: number; at?: number },
   limits: PageLimits,
 ): Promise<EntryPage> {
   const source = sql`(
       select * from state_entries
-      where namespace_id = ${namespaceId} and ${inRange(range)} and ${isThere}
+      where namespace_id = ${namespaceId} and ${inRange(range)}
+        and ${at === undefined ? isThere : isThereAt(instantOf(sql`${at}::bigint`))}
     )`
   return readEntryPage(db, source, limits)
 }

@@ -130,16 +130,7 @@ export function receiveOperations(
   text: string,
   { pointer, limits }: { pointer: string; limits: StateLimits },
 ): StateOperation[] {
-  if (operations.length > limits.stateOperationsMax) {
-    const { stateOperationsMax: max } = limits
-    throw new Problem(
-      'too-many-actions',
-      `There are ${operations.length} operations; ${max} are allowed at once.`,
-      {
-        facts: { maxActions: max },
-      },
-    )
-  }
+  refuseTooMany(operations.length, limits)
   const sources = elementSources(text)
   const written = new Map<string, number>()
   return operations.map((body, index) => {
@@ -155,7 +146,20 @@ export function receiveOperations(
   })
 }
 
-function receiveOperation(
+/** Refuses so many operations in one request. */
+export function refuseTooMany(count: number, { stateOperationsMax: max }: StateLimits): void {
+  if (count <= max) return
+  throw new Problem(
+    'too-many-actions',
+    `There are ${count} operations; ${max} are allowed at once.`,
+    {
+      facts: { maxActions: max },
+    },
+  )
+}
+
+/** Reads one operation of the right shape; `text` is the operation as it was sent. */
+export function receiveOperation(
   body: OperationBody,
   text: string,
   { pointer, limits }: { pointer: string; limits: StateLimits },

@@ -16,6 +16,13 @@ export function refusedOperation({
       { facts: { namespace, key } },
     )
   }
+  if (refusal.code === 'serialization-failure') {
+    return new Problem(
+      'serialization-failure',
+      `What the transaction has read, or writes, was changed since by another: ${entry}. Nothing of the transaction took effect; begin it again.`,
+      { facts: { namespace, key, retry: true } },
+    )
+  }
   const { expected, actual } = refusal
   const found = actual === 0 ? 'there is none' : `it has version ${actual}`
   return new Problem(
@@ -28,6 +35,8 @@ export function refusedOperation({
 /** The problem with which a proposal of several operations is refused whole. */
 export function refusedProposal({ index, ...refused }: RefusedProposal): Problem {
   const problem = refusedOperation(refused)
+  // It is no operation that is refused.
+  if (problem.code === 'serialization-failure') return problem
   return new Problem(problem.code, problem.message, { facts: { ...problem.facts, index } })
 }
 

@@ -16,7 +16,9 @@ export const NamespaceName = Type.String({
   minLength: 1,
   maxLength: nameLengthMax,
   ...noNul,
-  description: 'Name of the namespace: any text without NUL. It is made on the first write.',
+  not: { const: 'transactions' },
+  description:
+    'Name of the namespace: any text without NUL but "transactions", at whose address these are. It is made on the first write.',
   examples: ['consumers'],
 })
 

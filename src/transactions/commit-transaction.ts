@@ -9,7 +9,7 @@ import type { Asked } from '../tables/create-table.ts'
 import { inSpan } from '../tracing/spans.ts'
 import { readEntries, type TableEntry } from './entries.ts'
 import type { TransactionRow } from './queries.ts'
-import { type ReceiveStateContext, receiveState } from './receive-state.ts'
+import { proposeState, type ReceiveStateContext, readState } from './receive-state.ts'
 import { type ReceiveContext, receiveTables } from './receive-tables.ts'
 import {
   type CountedTable,
@@ -42,9 +42,10 @@ export async function commitTransaction(
   if (violations.length > 0) throw invalidTransaction(violations)
   const transaction = termsOf(body)
   const texts = elementSources(memberSources(text).get('tables') ?? '[]')
-  const { parts, changes } = await inSpan('receive', () => receiveTables(entries, texts, context))
   const stateText = memberSources(text).get('state') ?? '[]'
-  const state = await receiveState(context, body.state ?? [], stateText)
+  const asked = readState(body.state ?? [], stateText, context)
+  const { parts, changes } = await inSpan('receive', () => receiveTables(entries, texts, context))
+  const state = await proposeState(context, asked)
   return context.committer.submit({
     parts: transaction.isolationLevel === 'Serializable' ? parts.map(judgedStrictly) : parts,
     changes: changes.length > 0 ? changes : undefined,
@@ -65,16 +66,15 @@ export function termsOf({
 }
 
 /** Refuses what is not offered yet. */
-export function refuseField(body: CreateTransaction, field: 'state' | 'fences'): void {
-  if (body[field] === undefined) return
-  const where = field === 'state' ? ' without `commit: true`' : ''
-  throw new Problem('not-implemented', `The field ${field} is not offered yet${where}.`, {
-    facts: { field },
+export function refuseFences({ fences }: CreateTransaction): void {
+  if (fences === undefined) return
+  throw new Problem('not-implemented', 'The field fences is not offered yet.', {
+    facts: { field: 'fences' },
   })
 }
 
 function tablesOf(body: CreateTransaction): readonly TransactionTable[] {
-  refuseField(body, 'fences')
+  refuseFences(body)
   const { tables, state, expiresInMs } = body
   if (expiresInMs !== undefined) {
     const message = 'means nothing with commit: true; leave it out'

@@ -28,6 +28,7 @@ import {
   TransactionStateSchema,
 } from './schema.ts'
 import { type BeginContext, beginTransaction } from './staged/begin-transaction.ts'
+import { listStagedNamespaces } from './staged/state-queries.ts'
 import { listStagedTables } from './staged/table-queries.ts'
 import { getTransaction } from './staged/use-transaction.ts'
 import {
@@ -71,6 +72,8 @@ export const transactionRoutes: FastifyPluginAsyncTypebox<TransactionRoutesConte
             'location-taken',
             'version-conflict',
             'idempotency-in-progress',
+            'version-mismatch',
+            'precondition-required',
             'body-too-large',
             'too-many-actions',
             'unsupported-media-type',
@@ -93,7 +96,7 @@ export const transactionRoutes: FastifyPluginAsyncTypebox<TransactionRoutesConte
         { body, text: bodyText(request) },
         {
           idempotent: idempotentRequest(request),
-          answer: (result: TransactionRow | Problem) => {
+          answer: (result: ShownTransaction | Problem) => {
             if (result instanceof Problem) return problemAnswer(result, request)
             const headers = { location: `/transactions/${result.id}` }
             return jsonAnswer(201, transactionText(result), headers)
@@ -164,11 +167,12 @@ export const transactionRoutes: FastifyPluginAsyncTypebox<TransactionRoutesConte
 
 async function withTables(db: Db, row: TransactionRow): Promise<ShownTransaction> {
   if (row.state !== 'active' && row.state !== 'committing') return row
-  const [tables, reservations] = await Promise.all([
+  const [tables, reservations, stagedState] = await Promise.all([
     listStagedTables(db, row.id),
     listReserved(db, row.id),
+    listStagedNamespaces(db, row.id),
   ])
-  return { ...row, tables: stagedTablesText(tables), reservations }
+  return { ...row, tables: stagedTablesText(tables), reservations, stagedState }
 }
 
 /** The place of a transaction in their list, up to the last time that RFC 3339 can tell. */

@@ -9,7 +9,10 @@ export type TransactionViolation =
   | ({ type: 'EmptyActionList' } & (NamedTable | { tableId?: never; table?: never }))
   | { type: 'TransactionTooOld'; createdAt: string; maxAgeSeconds: number }
   | { type: 'TableNotFound'; tableId: string }
-  | { type: 'VersionMismatch'; tableId: string; expected: number; actual: number }
+  | ({ type: 'VersionMismatch'; expected: number; actual: number } & (
+      | { tableId: string }
+      | { tableId?: never; namespace: string; key: string }
+    ))
   | { type: 'DuplicateFile'; tableId: string; path: string }
 
 /** A table by the name that the request gave it; of one that was staged its id. */
@@ -79,6 +82,9 @@ function sentenceOf(violation: TransactionViolation): string {
     case 'TableNotFound':
       return `There is no table ${violation.tableId}.`
     case 'VersionMismatch':
+      if (violation.tableId === undefined) {
+        return `The write to the entry "${violation.key}" of "${violation.namespace}" expected version ${violation.expected}; it has version ${violation.actual}.`
+      }
       return `The commit to the table ${violation.tableId} expected to become version ${violation.expected}; the next version is ${violation.actual}.`
     case 'DuplicateFile':
       return `The file ${JSON.stringify(violation.path)} is added twice to the table ${violation.tableId}.`

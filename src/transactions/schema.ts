@@ -63,6 +63,54 @@ export const StageActions = Type.Array(ActionSchema, {
 
 const notOfferedYet = { description: 'Not offered yet.' }
 
+const NamespaceOperations = Type.Array(
+  strictObject({
+    namespace: NamespaceName,
+    operations: Writes('Done in this order, at one revision. A key is written once at most.'),
+  }),
+  {
+    minItems: 1,
+    maxItems: 100,
+    description:
+      'What is done to the state with the tables, each namespace once. Without `commit: true` it is staged, and done at the commit.',
+  },
+)
+
+const exampleState = [
+  {
+    namespace: 'loader',
+    operations: [{ put: { key: 'sales.orders', value: { offset: 1200 } } }],
+  },
+]
+
+/** Operations on the state that a request stages. */
+export const StageState = define(
+  'StageState',
+  strictObject(
+    { state: NamespaceOperations },
+    {
+      description: 'Operations on the state, to be done when the transaction is committed.',
+      examples: [{ state: exampleState }],
+    },
+  ),
+)
+
+const StagedNamespaces = Type.Array(
+  Type.Object({ namespace: Type.String(), numOperations: Type.Integer({ minimum: 1 }) }),
+  { description: 'How much is staged for the state, in the order of the namespaces.' },
+)
+
+export const StagedState = define(
+  'StagedState',
+  Type.Object(
+    { stagedState: StagedNamespaces },
+    {
+      description: 'What the transaction has staged for the state.',
+      examples: [{ stagedState: [{ namespace: 'loader', numOperations: 1 }] }],
+    },
+  ),
+)
+
 /** Fields of a request that begins a transaction. */
 export const CreateTransaction = define(
   'CreateTransaction',
@@ -108,22 +156,7 @@ export const CreateTransaction = define(
             'Time for which it may stay active, TRANSACTION_EXPIRES_MS_MAX at most and by default. Only without `commit: true`.',
         }),
       ),
-      state: Type.Optional(
-        Type.Array(
-          strictObject({
-            namespace: NamespaceName,
-            operations: Writes(
-              'Done in this order, at one revision. A key is written once at most.',
-            ),
-          }),
-          {
-            minItems: 1,
-            maxItems: 100,
-            description:
-              'What is done to the state with the tables, each namespace once. Only with `commit: true` so far.',
-          },
-        ),
-      ),
+      state: Type.Optional(NamespaceOperations),
       fences: Type.Optional(Type.Array(Type.Object({}), notOfferedYet)),
     },
     {
@@ -134,12 +167,7 @@ export const CreateTransaction = define(
           commit: true,
           label: 'nightly load',
           tables: [{ table: 'sales.orders', operation: 'WRITE', actions: [{ add: exampleAdd }] }],
-          state: [
-            {
-              namespace: 'loader',
-              operations: [{ put: { key: 'sales.orders', value: { offset: 1200 } } }],
-            },
-          ],
+          state: exampleState,
         },
       ],
     },
@@ -248,6 +276,7 @@ export const Transaction = define(
           { description: 'What became of the state, in the order in which it was named.' },
         ),
       ),
+      stagedState: Type.Optional(StagedNamespaces),
       reservations: Type.Optional(
         Type.Array(ReservedTable, { description: 'Of one under way: the tables it has reserved.' }),
       ),
@@ -305,6 +334,8 @@ export const TransactionValidation = define(
             ],
             { type: 'string' },
           ),
+          namespace: Type.Optional(Type.String()),
+          key: Type.Optional(Type.String()),
           ...violationFields,
         }),
         { description: 'All that stands against the commit of the transaction.' },

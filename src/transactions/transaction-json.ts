@@ -12,6 +12,7 @@ import { resultsText } from '../state/entry-json.ts'
 import type { StateResult } from '../state/operations.ts'
 import type { TransactionRow, TransactionSummary } from './queries.ts'
 import type { ReservedTable } from './reservations/queries.ts'
+import type { StagedNamespace } from './staged/state-queries.ts'
 import type { StagedTableRow } from './staged/table-queries.ts'
 
 /** What came of a transaction: what is kept of it where it was committed. */
@@ -67,17 +68,23 @@ function tableReceiptText(table: Commit | ChangedTable): string {
   return 'row' in table ? receiptText(table) : objectText(memberTexts({ ...table }))
 }
 
-/** A transaction as it is shown; one under way with what it has reserved. */
+/** A transaction as it is shown; one under way with what it has reserved, and staged for the state. */
 export interface ShownTransaction extends TransactionRow {
   reservations?: readonly ReservedTable[]
+  stagedState?: readonly StagedNamespace[]
 }
 
 /** The answer to who commits a transaction or looks it up. */
-export function transactionText({ reservations = [], ...row }: ShownTransaction): string {
+export function transactionText({
+  reservations = [],
+  stagedState = [],
+  ...row
+}: ShownTransaction): string {
   return objectText({
     ...termMembers(row),
     tables: row.tables ?? undefined,
     stateResults: row.stateResults ?? undefined,
+    stagedState: stagedState.length === 0 ? undefined : JSON.stringify(stagedState),
     reservations: reservations.length === 0 ? undefined : JSON.stringify(reservations),
   })
 }
@@ -104,6 +111,11 @@ export function stagedTableText({ tableId, fields, ...row }: StagedTableRow): st
     }),
     proposal: fields ?? undefined,
   })
+}
+
+/** What is staged for the state by a transaction. */
+export function stagedStateText(stagedState: readonly StagedNamespace[]): string {
+  return JSON.stringify({ stagedState })
 }
 
 function termMembers(

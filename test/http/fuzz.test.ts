@@ -20,10 +20,14 @@ const endings = [
   'unstageTable',
   'commitTransaction',
   'rollBackTransaction',
+  'commitStateTransaction',
+  'rollBackStateTransaction',
   'finishRun',
 ]
 /** Transactions to be gone on with. */
 const begunTransactions = 20
+/** The same of interactive ones, of which a server has few. */
+const openTransactions = 10
 
 t.setTimeout(60_000 + numRuns * 3000)
 
@@ -54,6 +58,12 @@ async function lookAround(): Promise<Seen> {
   for (let number = 0; number < begunTransactions; number += 1) {
     const tables = [{ table: id, ...exampleOf('stageTable') }]
     known.takeIn((await server.post('/transactions', { tables })).body, 'transactionId')
+  }
+  const savepoint = exampleOf('setSavepoint')
+  for (let number = 0; number < openTransactions; number += 1) {
+    const { body } = await server.post('/state/transactions', {})
+    await server.post(`/state/transactions/${body.txId}/savepoints`, savepoint)
+    known.takeIn({ txId: body.txId, ...savepoint })
   }
   for (let number = 0; number < foreignTables; number += 1) {
     const location = join(server.dataDir, 'tables', `foreign-${number}`)

@@ -56,6 +56,8 @@ export async function startTestServer(
   t.teardown(() => copyPool.end())
   const stagePool = copyPoolOf(database.connection)
   t.teardown(() => stagePool.end())
+  const pinDb = createDb(poolOf(database.connection, { max: 20, pipeline: false }))
+  t.teardown(() => pinDb.destroy())
   const storage = createStorage(config)
   const { mirrorPollMs: pollMs } = config
   const publisher = mirror ? startPublisher({ db, storage, pollMs, log }) : noPublisher
@@ -64,6 +66,7 @@ export async function startTestServer(
     pool,
     copyPool,
     stagePool,
+    pinDb,
     db,
     replicas: noReplicas,
     storage,
@@ -72,6 +75,7 @@ export async function startTestServer(
   })
   t.teardown(() => services.maintenance.stop())
   t.teardown(() => services.metadataIndexes.stop())
+  t.teardown(() => services.openTransactions.endAll())
   if (mirror) services.checkpointer.start()
   t.teardown(() => services.checkpointer.stop())
   t.teardown(() => services.commitWatch.stop())

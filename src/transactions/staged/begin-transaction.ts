@@ -9,40 +9,43 @@ import type { Asked } from '../../tables/create-table.ts'
 import { tableNotFound } from '../../tables/get-table.ts'
 import { findTableIds } from '../../tables/queries.ts'
 import { tableKey } from '../../tables/rules.ts'
-import { refuseField, termsOf } from '../commit-transaction.ts'
+import { refuseFences, termsOf } from '../commit-transaction.ts'
 import { readEntries, type TableEntry } from '../entries.ts'
 import { repeatedTable } from '../judge.ts'
-import type { TransactionRow } from '../queries.ts'
+import { readState } from '../receive-state.ts'
 import { inTable } from '../rules.ts'
 import type { CreateTransaction } from '../schema.ts'
-import { stagedTablesText } from '../transaction-json.ts'
+import { type ShownTransaction, stagedTablesText } from '../transaction-json.ts'
 import { type Chunk, openChunk } from './chunk.ts'
 import { countUnderWay, insertActive } from './queries.ts'
 import { receiveEntry } from './receive-staged.ts'
+import { insertReceived, type StageStateLimits } from './stage-state.ts'
 import { refuseCreation, type StageContext } from './stage-table.ts'
+import { listStagedNamespaces } from './state-queries.ts'
 import { insertStaged, listStagedTables, type StagedChange } from './table-queries.ts'
 
 /** What transactions are begun with. */
-export interface BeginContext extends StageContext {
+export interface BeginContext extends StageContext, StageStateLimits {
   /** For how long a transaction may stay active at most, and does if it says nothing else. */
   transactionExpiresMsMax: number
   /** Transactions under way at most. */
   transactionsActiveMax: number
 }
 
-/** Begins a transaction, with the tables that the request names staged. `text` is the body as it was sent. */
+/** Begins a transaction, with what the request names staged. `text` is the body as it was sent. */
 export async function beginTransaction(
   context: BeginContext,
   { body, text }: { body: CreateTransaction; text: string },
-  { idempotent, answer }: Asked<TransactionRow>,
+  { idempotent, answer }: Asked<ShownTransaction>,
 ): Promise<WriteOutcome> {
   const { db, idempotencyRetentionMs: retentionMs } = context
-  refuseField(body, 'fences')
-  refuseField(body, 'state')
+  refuseFences(body)
   const expiresInMs = readExpiry(body, context)
   const terms = { ...termsOf(body), expiresInMs }
   const entries = readEntries(body.tables ?? [], { isWhole: false })
-  const texts = elementSources(memberSources(text).get('tables') ?? '[]')
+  const sources = memberSources(text)
+  const received = readState(body.state ?? [], sources.get('state') ?? '[]', context)
+  const texts = elementSources(sources.get('tables') ?? '[]')
   const { changes, chunks } = await receiveEntries(context, terms.id, { entries, texts })
   let isBegun = false
   try {
@@ -52,10 +55,12 @@ export async function beginTransaction(
       answer,
       work: async (tx) => {
         await refuseTooMany(tx, context)
+        await insertReceived(tx, { id: terms.id, received }, context)
         const row = await insertActive(tx, terms)
         if (changes.length > 0) await insertStaged(tx, terms.id, changes)
         isBegun = true
-        return { ...row, tables: stagedTablesText(await listStagedTables(tx, terms.id)) }
+        const tables = stagedTablesText(await listStagedTables(tx, terms.id))
+        return { ...row, tables, stagedState: await listStagedNamespaces(tx, terms.id) }
       },
     })
   } catch (error) {

@@ -10,21 +10,24 @@ import type { Asked } from '../../tables/create-table.ts'
 import { inSpan } from '../../tracing/spans.ts'
 import { judgedStrictly } from '../commit-transaction.ts'
 import type { TransactionRow } from '../queries.ts'
+import type { ReceiveStateContext } from '../receive-state.ts'
 import { invalidTransaction } from '../rules.ts'
 import { transactionResult } from '../transaction-json.ts'
 import { findDuplicateFiles } from './duplicate-files.ts'
-import { findStagedViolations } from './limits.ts'
+import { findStagedViolations, type StagedWork } from './limits.ts'
 import { type LockedTransaction, releaseClaim, renewClaim, updateCommitting } from './queries.ts'
 import { readingPart, withReads } from './reads.ts'
 import { abandonParts, type PartsContext, receiveParts } from './receive-parts.ts'
 import { notActive } from './rules.ts'
 import { splitChanges } from './split-changes.ts'
+import { receiveStagedState } from './stage-state.ts'
 import type { StageContext } from './stage-table.ts'
+import { listStagedNamespaces } from './state-queries.ts'
 import { listStagedTables, type StagedTableRow } from './table-queries.ts'
 import { lockActive, lockAny } from './use-transaction.ts'
 
 /** What staged transactions are committed with. */
-export interface CommitStagedContext extends StageContext, PartsContext {
+export interface CommitStagedContext extends StageContext, PartsContext, ReceiveStateContext {
   committer: Committer
   /** For how long who commits is taken to live without a sign of it. */
   transactionClaimMs: number
@@ -84,8 +87,9 @@ function beginCommit(
       return { outcome: { answer: answer(found), replayed: false } }
     }
     const tables = await listStagedTables(tx, id)
+    const namespaces = await listStagedNamespaces(tx, id)
     const refusal = await lockActive(tx, id)
-      .then((row) => refuseCommit(row, { tables, context }))
+      .then((row) => refuseCommit(row, { tables, namespaces }, context))
       .catch(takeProblem)
     if (refusal !== undefined) {
       const given = answer(refusal)
@@ -100,9 +104,10 @@ function beginCommit(
 
 function refuseCommit(
   row: LockedTransaction,
-  { tables, context }: { tables: readonly StagedTableRow[]; context: CommitStagedContext },
+  staged: StagedWork,
+  context: CommitStagedContext,
 ): undefined {
-  const violations = findStagedViolations(row, tables, context)
+  const violations = findStagedViolations(row, staged, context)
   if (violations.length > 0) throw invalidTransaction(violations)
 }
 
@@ -120,6 +125,7 @@ async function submit(
     begun: { createdAt, claim },
   }
   const staged = tables.filter(({ fields }) => fields !== null)
+  const state = await receiveStagedState(context, id)
   const received = await inSpan('receive what is staged', () => receiveParts(context, id, staged))
   await refuseDuplicates(context, received)
   const { parts, changes } = await splitChanges(context, staged, received).catch(async (error) => {
@@ -129,6 +135,7 @@ async function submit(
   return context.committer.submit({
     parts: isolationLevel === 'Serializable' ? judgedByReads(parts, tables) : parts,
     changes: changes.length > 0 ? changes : undefined,
+    state,
     transaction,
     idempotent,
     answer: (verdict) => answer(transactionResult(transaction, verdict)),

@@ -6,6 +6,7 @@ import {
 } from '../rules.ts'
 import type { LockedTransaction } from './queries.ts'
 import { stagedKind } from './rules.ts'
+import type { StagedNamespace } from './state-queries.ts'
 import type { StagedTableRow } from './table-queries.ts'
 
 /** The limits of staged transactions. */
@@ -18,16 +19,23 @@ export interface StagedLimits extends TransactionLimits {
   transactionAgeMsMax: number
 }
 
+/** What a transaction has staged, or read. */
+export interface StagedWork {
+  tables: readonly StagedTableRow[]
+  namespaces: readonly StagedNamespace[]
+}
+
 /** All that is wrong with a staged transaction, as far as counts and its age tell. */
 export function findStagedViolations(
   { createdAt, ageMs }: Pick<LockedTransaction, 'createdAt' | 'ageMs'>,
-  tables: readonly StagedTableRow[],
+  { tables, namespaces }: StagedWork,
   limits: StagedLimits,
 ): TransactionViolation[] {
   const { transactionAgeMsMax } = limits
   const counted = countStaged(tables, limits)
   const violations = findViolations(counted, limits)
-  if (tables.length === 0) violations.push({ type: 'EmptyActionList' })
+  const isEmpty = tables.length + namespaces.length === 0
+  if (isEmpty) violations.push({ type: 'EmptyActionList' })
   if (ageMs > transactionAgeMsMax) {
     const maxAgeSeconds = transactionAgeMsMax / 1000
     violations.push({ type: 'TransactionTooOld', createdAt, maxAgeSeconds })

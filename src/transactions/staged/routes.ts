@@ -223,6 +223,8 @@ export const stagedTransactionRoutes: FastifyPluginAsyncTypebox<
             'too-many-actions',
             'invalid-actions',
             'invalid-transaction',
+            'version-mismatch',
+            'precondition-required',
           ),
         },
       },

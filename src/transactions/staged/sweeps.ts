@@ -1,6 +1,7 @@
 import type { Db, Tx } from '../../database/connect.ts'
 import { inTransaction } from '../../database/transaction.ts'
 import type { Sweep } from '../../maintenance/sweeper.ts'
+import { deleteStagedState } from './state-queries.ts'
 import {
   deleteStagedLines,
   deleteUnfinished,
@@ -44,7 +45,7 @@ export function stagedLeftovers(
 async function sweepLeftovers(tx: Tx): Promise<number> {
   const ids = await lockLeftovers(tx)
   if (ids.length === 0) return 0
-  const removed = await deleteStagedLines(tx, ids)
+  const removed = (await deleteStagedLines(tx, ids)) + (await deleteStagedState(tx, ids))
   if (removed === 0) await updateSwept(tx, ids)
   return Math.max(removed, 1)
 }

@@ -38,6 +38,7 @@ async function startWithoutDatabase(t: Test): Promise<Api> {
     pool,
     copyPool,
     stagePool: copyPool,
+    pinDb: db,
     db,
     replicas: noReplicas,
     storage: createStorage(config),
