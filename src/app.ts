@@ -6,6 +6,7 @@ import { type CommitRoutesContext, commitRoutes } from './commits/routes.ts'
 import { type WatchRoutesContext, watchRoutes } from './commits/watch-routes.ts'
 import type { Config } from './config.ts'
 import type { Readers } from './database/replicas/reader.ts'
+import { type EventRoutesContext, eventRoutes } from './events/routes.ts'
 import { installBodies } from './http/body.ts'
 import { connectionOptions, installConnections } from './http/connections.ts'
 import { installDrain } from './http/drain.ts'
@@ -77,6 +78,7 @@ export interface Services
     TransferContext,
     StagedTransactionRoutesContext,
     StateWatchContext,
+    EventRoutesContext,
     ReservationRoutesContext {
   checks: Checks
   notes: Notes
@@ -146,6 +148,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(watchRoutes, { ...services, eventStreams })
   app.register(stateHistoryRoutes)
   app.register(stateWatchRoutes, { ...services, eventStreams })
+  app.register(eventRoutes, { ...services, eventStreams })
   app.register(snapshotRoutes, services)
   app.register(scanRoutes, services)
   app.register(changeRoutes, services)

@@ -79,11 +79,17 @@ export const problems = {
     remedy:
       'Name a revision up to `currentRevision`. If there was one, the database is an older copy: read the entries again.',
   },
+  'event-not-found': {
+    status: 404,
+    title: 'There is no such event yet',
+    remedy:
+      'Name an event up to `currentEvent`. If there was one, the database is an older copy: watch from the newest.',
+  },
   'events-compacted': {
     status: 410,
     title: 'Events that were asked for are gone',
     remedy:
-      'Read the entries again, and watch from a revision that is left: the oldest is `historyFrom`.',
+      'Read again what they were of, and watch from a revision or an event that is left: the oldest is `historyFrom`.',
   },
   'history-not-available': {
     status: 410,

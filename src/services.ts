@@ -9,6 +9,8 @@ import { listPendingMigrations } from './database/migrate.ts'
 import { createReaders } from './database/replicas/reader.ts'
 import type { ReplicaSight, Replicas } from './database/replicas/replicas.ts'
 import { NoPrimaryError } from './database/route.ts'
+import { createPublications } from './events/publications.ts'
+import { createEventWatch } from './events/watch.ts'
 import { createExports } from './http/exports.ts'
 import type { Checks } from './http/health.ts'
 import { createMetrics } from './http/metrics.ts'
@@ -65,7 +67,11 @@ export function createServices(config: Config, ground: Ground): Services & Backg
   const takeTurn = createTurns(watchReadsMax)
   const watching = { db, seats, takeTurn, pollMs: config.watchPollMs, log }
   const commitWatch = createCommitWatch(watching)
-  const stateWatch = createStateWatch({ ...watching, bookmarkMs: config.watchBookmarkMs })
+  const withBookmarks = { ...watching, bookmarkMs: config.watchBookmarkMs }
+  const stateWatch = createStateWatch(withBookmarks)
+  const channelWatch = createEventWatch({ ...withBookmarks, topic: 'channel' })
+  const onPublished = channelWatch.wake
+  const publications = createPublications({ db, queueMax: config.eventQueueMax, onPublished })
   const namespaces = createNamespaces(db)
   const fileCache = createFileCache({ db, copyPool, bytesMax: config.scanCacheBytesMax })
   const committer = createCommitter({
@@ -112,6 +118,10 @@ export function createServices(config: Config, ground: Ground): Services & Backg
     onIndexesWanted: metadataIndexes.wake,
     commitWatch,
     stateWatch,
+    channelWatch,
+    publications,
+    onPublished,
+    eventBytesMax: config.eventBytesMax,
     checkpointer: createCheckpointer({
       db,
       copyPool,

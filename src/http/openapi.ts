@@ -16,6 +16,7 @@ const tags = [
     name: 'state',
     description: 'Values under keys: offsets, watermarks, configuration. Versioned, and watched.',
   },
+  { name: 'events', description: 'Publish to channels, and follow them.' },
   { name: 'snapshots', description: 'A table as it stands, or stood at a version or a time.' },
   { name: 'changes', description: 'What is another at one version than at another.' },
   { name: 'scans', description: 'The files of a table that a reader needs.' },

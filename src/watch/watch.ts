@@ -35,7 +35,7 @@ export interface WatchOptions<Progress extends { id: string }, Place> {
   seats: Seats
   /** Time between two looks at the feeds that are watched. */
   pollMs: number
-  /** Time after which a watcher that was sent nothing gets a bookmark. */
+  /** Time after which a watcher that was sent nothing gets a bookmark; the first comes at once. */
   bookmarkMs?: number
   log: { warn: (facts: object, message: string) => void }
 }
@@ -122,7 +122,7 @@ export function createWatch<Progress extends { id: string }, Place>({
       const feed = feeds.get(id) ?? { progress, watchers: new Set() }
       feeds.set(id, feed)
       if (kind.newest(progress) > kind.newest(feed.progress)) feed.progress = progress
-      const watcher = { stream, place, isAdvancing: false, wasTold: false, isBookmarkDue: false }
+      const watcher = { stream, place, isAdvancing: false, wasTold: false, isBookmarkDue: true }
       feed.watchers.add(watcher)
       watchers += 1
       seats.take()
