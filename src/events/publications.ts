@@ -45,11 +45,25 @@ export function createPublications({
   let waiting: Waiting[] = []
   let running: Promise<void> | undefined
 
+  async function publish(batch: readonly Waiting[]): Promise<void> {
+    const { events, consistencyToken } = await db.connection().execute(async (one) => {
+      const publications = batch.map(({ publication }) => publication)
+      const events = await inTransaction(one, (tx) => insertPublications(tx, publications))
+      return { events, consistencyToken: await findConsistencyToken(one) }
+    })
+    onPublished([...new Set(events.map(({ channel }) => channel))])
+    for (const [index, { resolve, reject }] of batch.entries()) {
+      const event = events[index]
+      if (event === undefined) reject(new Error('a publication was not answered'))
+      else resolve({ event, consistencyToken })
+    }
+  }
+
   async function runAll(): Promise<void> {
     while (waiting.length > 0) {
       const batch = waiting.slice(0, lengthOfBatch(waiting))
       waiting = waiting.slice(batch.length)
-      await publish(db, batch).then(onPublished, (error) => {
+      await publish(batch).catch((error) => {
         for (const { reject } of batch) reject(error)
       })
     }
@@ -80,19 +94,4 @@ function lengthOfBatch(waiting: readonly Waiting[]): number {
     return false
   })
   return end === -1 ? waiting.length : end
-}
-
-/** Publishes a batch, and answers its channels. */
-async function publish(db: Db, batch: readonly Waiting[]): Promise<string[]> {
-  return db.connection().execute(async (one) => {
-    const publications = batch.map(({ publication }) => publication)
-    const events = await inTransaction(one, (tx) => insertPublications(tx, publications))
-    const consistencyToken = await findConsistencyToken(one)
-    for (const [index, { resolve, reject }] of batch.entries()) {
-      const event = events[index]
-      if (event === undefined) reject(new Error('a publication was not answered'))
-      else resolve({ event, consistencyToken })
-    }
-    return [...new Set(events.map(({ channel }) => channel))]
-  })
 }
