@@ -12,6 +12,7 @@ import { Route, routeTo } from './database/route.ts'
 import { explainTlsError } from './database/tls.ts'
 import { expiredEvents } from './events/expiry.ts'
 import { expiredAnswers } from './idempotency/expiry.ts'
+import { expiredLeases, lapsedLockWaits } from './locks/sweeps.ts'
 import { startSweeper } from './maintenance/sweeper.ts'
 import { startPublisher } from './mirror/publisher.ts'
 import { createPools, openReplicas, tlsOf } from './pools.ts'
@@ -94,6 +95,8 @@ export async function startServer(
     overdueTransactions(db, (count) => services.onTransactionEnd('expired', count)),
     stagedLeftovers(db, config),
     lapsedWaits(db),
+    lapsedLockWaits(db),
+    expiredLeases({ db, keeper: services.keeper }),
     expiredEntries({ db, committer: services.committer, pollMs: config.stateExpiryPollMs }),
     expiredEvents(db, config.eventRetentionMs),
     replacedWrites(db, { pollMs: config.stateRetentionPollMs }),
@@ -106,6 +109,7 @@ export async function startServer(
   started.defer(services.channelWatch.stop)
   started.defer(services.publications.idle)
   started.defer(services.committer.idle)
+  started.defer(services.keeper.idle)
   started.defer(services.maintenance.stop)
   services.checkpointer.start()
   started.defer(services.checkpointer.stop)
