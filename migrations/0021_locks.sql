@@ -6,6 +6,7 @@ create table locks (
   token bigint not null default 0,
   delayed_until timestamptz,
   last_event bigint not null default 0,
+  revision bigint not null default 0,
   created_at timestamptz not null default clock_timestamp(),
   constraint locks_pkey primary key (id),
   constraint locks_name_key unique (kind, name),
@@ -15,6 +16,7 @@ create table locks (
 comment on column locks.token is 'Of the last grant; every grant has a higher one than all before it.';
 comment on column locks.delayed_until is 'Until when nobody gets it, because a holder has let it expire; null where that was never so.';
 comment on column locks.last_event is 'Number of its last event.';
+comment on column locks.revision is 'Rises with every change of the lock, of who has it and of who waits for it, but for renewals of leases and of waits.';
 
 create table lock_holders (
   lock_id bigint not null,

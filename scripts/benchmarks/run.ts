@@ -16,6 +16,7 @@ import { events } from './events.ts'
 import { growth } from './growth.ts'
 import { importing } from './import.ts'
 import { largeCommit } from './large-commit.ts'
+import { locks } from './locks.ts'
 import { mirror } from './mirror.ts'
 import { scans } from './scans.ts'
 import { state } from './state.ts'
@@ -33,6 +34,7 @@ const benchmarks: Record<string, Benchmark<any>> = {
   checkpoint,
   import: importing,
   'large-commit': largeCommit,
+  locks,
   mirror,
   scan: scans,
   state,

@@ -200,6 +200,10 @@ export interface Locks {
   last_event: Generated<BigInteger>;
   name: string;
   /**
+   * Rises with every change of the lock, of who has it and of who waits for it, but for renewals of leases and of waits.
+   */
+  revision: Generated<BigInteger>;
+  /**
    * Of the last grant; every grant has a higher one than all before it.
    */
   token: Generated<BigInteger>;

@@ -5,7 +5,14 @@ import type { Pool } from '../database/connect.ts'
 import { isLockTimeout, toProblem } from '../database/sqlstate.ts'
 import { Problem } from '../problems.ts'
 import type { Demand, Verdict } from './judge.ts'
-import { type KeepOptions, type KeptBatch, keepBatch, keyOf, type Placed } from './keep-batch.ts'
+import {
+  type KeepOptions,
+  type KeptBatch,
+  keepBatch,
+  keepKnown,
+  type Placed,
+} from './keep-batch.ts'
+import { KnownLocks, keyOf } from './known-locks.ts'
 import type { LockName } from './rows.ts'
 
 /** The verdict on a demand, which is durable. */
@@ -26,10 +33,12 @@ export interface Batches {
   forget: () => void
 }
 
-export interface BatchesOptions extends Omit<KeepOptions, 'skipHeld' | 'ids'> {
+export interface BatchesOptions extends Omit<KeepOptions, 'known'> {
   pool: Pool
   /** Demands that may wait at most. */
   queueMax: number
+  /** Whether a request waits at this server. */
+  isHere: (requestId: string) => boolean
   /** Called once a batch is durable, before its verdicts are told. */
   onBatch: (batch: KeptBatch<Placed>) => void
 }
@@ -39,30 +48,27 @@ interface Submitted extends Placed, Turn {
   reject: (error: unknown) => void
 }
 
-class Failure {
-  readonly error: unknown
-
-  constructor(error: unknown) {
-    this.error = error
-  }
-}
-
 const limits = { batchesMax: 3, quickMax: 2, aloneMax: 1, unitsMax: 1000, actionsMax: 1000 }
 const heldRetryMs = 20
-const idsMax = 100_000
+/** To line up is not urgent where nobody gets the lock before another gives it free. */
+const lineUpMs = 3
 
 /**
  * A demand waits in the lane of its lock, is taken into a batch when that is free, and has its verdict when the batch is
  * durable. While batches are in flight the next one gathers, as the committer does it.
  */
-export function createBatches({ pool, queueMax, onBatch, ...keeping }: BatchesOptions): Batches {
+export function createBatches(options: BatchesOptions): Batches {
+  const { pool, queueMax, onBatch, isHere } = options
   const lanes = new Lanes<Submitted>(limits)
   const gathering = new Gathering()
-  const ids = new Map<string, number>()
+  const known = new KnownLocks(isHere)
+  const keeping = { ...options, known }
+  const linedUp = new Map<string, Submitted[]>()
   const idlers: (() => void)[] = []
   let isWoken = false
   let gatherer: NodeJS.Timeout | undefined
   let isTrying = false
+  let lineUp: NodeJS.Timeout | undefined
 
   /** All that arrives in this turn of the event loop may go into the same batch. */
   function wake(): void {
@@ -98,28 +104,35 @@ export function createBatches({ pool, queueMax, onBatch, ...keeping }: BatchesOp
 
   /** Answers all demands but those whose locks were passed by, which it tells. Throws where a lock was held for too long. */
   async function settle(turns: readonly Submitted[], skipHeld: boolean): Promise<Submitted[]> {
-    if (ids.size > idsMax) ids.clear()
-    const kept = await keepBatch(pool, turns, { ...keeping, ids, skipHeld }).catch((error) => {
-      if (isLockTimeout(error)) throw error
-      return new Failure(error)
-    })
-    if (kept instanceof Failure) return retry(turns, kept, skipHeld)
-    onBatch(kept)
-    const { verdicts, consistencyToken } = kept
-    for (const [turn, verdict] of verdicts) turn.resolve({ verdict, consistencyToken })
-    const held = turns.filter((turn) => !verdicts.has(turn))
-    if (skipHeld || held.length === 0) return held
-    ids.clear()
-    for (const { lock, reject } of held) reject(unknownLock(lock))
+    let left = [...turns]
+    try {
+      left = tell(left, await keepKnown(pool, left, keeping))
+      if (left.length === 0) return []
+      left = tell(left, await keepBatch(pool, left, { ...keeping, skipHeld }))
+    } catch (error) {
+      return recover(left, { error, skipHeld })
+    }
+    if (skipHeld || left.length === 0) return left
+    known.clear()
+    for (const { lock, reject } of left) reject(unknownLock(lock))
     return []
   }
 
+  /** Answers the demands that have a verdict by now, and leaves the others. */
+  function tell(turns: Submitted[], kept: KeptBatch<Submitted> | undefined): Submitted[] {
+    if (kept === undefined) return turns
+    onBatch(kept)
+    const { verdicts, consistencyToken } = kept
+    for (const [turn, verdict] of verdicts) turn.resolve({ verdict, consistencyToken })
+    return turns.filter((turn) => !verdicts.has(turn))
+  }
+
   /** Unless the database is away or busy, the fault may be one demand's, so each gets a batch of its own. */
-  async function retry(
+  async function recover(
     turns: readonly Submitted[],
-    { error }: Failure,
-    skipHeld: boolean,
+    { error, skipHeld }: { error: unknown; skipHeld: boolean },
   ): Promise<Submitted[]> {
+    if (isLockTimeout(error)) throw error
     if (turns.length > 1 && toProblem(error) === undefined) {
       return (await Promise.all(turns.map((turn) => settle([turn], skipHeld)))).flat()
     }
@@ -134,26 +147,49 @@ export function createBatches({ pool, queueMax, onBatch, ...keeping }: BatchesOp
     isTrying = false
   }
 
+  function add(turn: Submitted): void {
+    lanes.add(turn)
+    wake()
+  }
+
+  function addLinedUp(key: string): void {
+    for (const turn of linedUp.get(key) ?? []) add(turn)
+    linedUp.delete(key)
+  }
+
+  function addAllLinedUp(): void {
+    clearTimeout(lineUp)
+    lineUp = undefined
+    for (const key of linedUp.keys()) addLinedUp(key)
+  }
+
+  function submit(key: string, turn: Submitted): void {
+    const { demand } = turn
+    const mayTarry =
+      demand.kind === 'acquire' && demand.waits && known.isHeldBeside(key, demand.asking)
+    if (mayTarry) {
+      linedUp.set(key, [...(linedUp.get(key) ?? []), turn])
+      lineUp ??= setTimeout(addAllLinedUp, lineUpMs)
+    } else {
+      addLinedUp(key)
+      add(turn)
+    }
+  }
+
   return {
     submit: (lock, demand) =>
       new Promise((resolve, reject) => {
         if (lanes.waiting >= queueMax) return reject(tooMany(lanes.waiting))
-        lanes.add({
-          lock,
-          demand,
-          tables: [keyOf(lock)],
-          actions: 1,
-          isAlone: false,
-          resolve,
-          reject,
-        })
-        wake()
+        const key = keyOf(lock)
+        const turn = { tables: [key], actions: 1, isAlone: false }
+        submit(key, { ...turn, lock, demand, resolve, reject })
       }),
     counts: () => ({ waiting: lanes.waiting, inFlight: lanes.inFlight }),
     idle: async () => {
+      addAllLinedUp()
       if (!lanes.isIdle) await new Promise<void>((resolve) => idlers.push(resolve))
     },
-    forget: () => ids.clear(),
+    forget: () => known.clear(),
   }
 }
 

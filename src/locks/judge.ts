@@ -61,6 +61,8 @@ export interface Judged {
   /** Requests that had waited, wherever, and were granted the lock. */
   granted: { requestId: string; grant: Holder }[]
   writes: LockWrites
+  /** The lock as it is once all is written. */
+  after: FoundLock
 }
 
 /** Judges the demands on a lock in the order of their arrival, each on what those before have left. Pure. */
@@ -72,7 +74,8 @@ export function judgeLock(
   const ledger = new LockLedger(found, settings)
   ledger.expire()
   const verdicts = demands.map((demand) => ledger.judge(demand))
-  return { verdicts, granted: ledger.granted, writes: ledger.writes() }
+  const writes = ledger.writes()
+  return { verdicts, granted: ledger.granted, writes, after: ledger.after(writes) }
 }
 
 /** So many of those that have a lock, or wait for it, are told. */
@@ -93,7 +96,7 @@ class LockLedger {
   readonly #events: LockEvent[] = []
   #token: number
   #delayedUntil: number | null
-  #hasMore: boolean
+  readonly #hasMore: boolean
 
   constructor(found: FoundLock, settings: JudgeSettings) {
     this.#found = found
@@ -135,27 +138,39 @@ class LockLedger {
   }
 
   writes(): LockWrites {
-    const { id, token, delayedUntil, lastEvent } = this.#found
-    const row = {
+    const touched = [...this.#touched]
+    const entered = new Set(this.#entered.map(({ requestId }) => requestId))
+    const parts = {
+      holders: touched.flatMap((name) => this.#holders.get(name) ?? []),
+      gone: touched.filter((name) => !this.#holders.has(name)),
+      waits: this.#entered.filter(({ requestId }) => !this.#isOver(requestId)),
+      left: [...this.#left].filter((requestId) => !entered.has(requestId)),
+      broken: [...this.#broken].map(([requestId, cycle]) => ({ requestId, cycle })),
+      events: this.#events,
+    }
+    const { id, token, delayedUntil, lastEvent, revision } = this.#found
+    const isChanged =
+      delayedUntil !== this.#delayedUntil || Object.values(parts).some((part) => part.length > 0)
+    if (!isChanged) return { ...parts, row: undefined }
+    const after = {
       id,
       token: this.#token,
       delayedUntil: this.#delayedUntil,
       lastEvent: lastEvent + this.#events.length,
+      revision: revision + 1,
     }
-    const isChanged =
-      row.token !== token || row.delayedUntil !== delayedUntil || row.lastEvent !== lastEvent
-    const touched = [...this.#touched]
-    const entered = new Set(this.#entered.map(({ requestId }) => requestId))
+    return { ...parts, row: { before: { id, token, delayedUntil, lastEvent, revision }, after } }
+  }
+
+  after({ row }: LockWrites): FoundLock {
     return {
-      row: isChanged ? row : undefined,
-      holders: touched.flatMap((name) => this.#holders.get(name) ?? []),
-      gone: touched.filter((name) => !this.#holders.has(name)),
-      waits: this.#entered.filter(
-        ({ requestId }) => !this.#left.has(requestId) && !this.#broken.has(requestId),
-      ),
-      left: [...this.#left].filter((requestId) => !entered.has(requestId)),
-      broken: [...this.#broken].map(([requestId, cycle]) => ({ requestId, cycle })),
-      events: this.#events,
+      ...(row?.after ?? this.#found),
+      holders: [...this.#holders.values()],
+      expired: new Set(),
+      line: this.#line,
+      hasMore: this.#hasMore,
+      broken: new Map(),
+      present: new Set(),
     }
   }
 
@@ -265,12 +280,16 @@ class LockLedger {
   }
 
   #isWaiting(requestId: string): boolean {
-    if (this.#left.has(requestId) || this.#broken.has(requestId)) return false
+    if (this.#isOver(requestId)) return false
     return (
       this.#found.present.has(requestId) ||
       this.#line.some((one) => one.requestId === requestId) ||
       this.#entered.some((one) => one.requestId === requestId)
     )
+  }
+
+  #isOver(requestId: string): boolean {
+    return this.#left.has(requestId) || this.#broken.has(requestId)
   }
 
   #drop(requestId: string): void {

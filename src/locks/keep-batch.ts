@@ -1,19 +1,11 @@
 import type { Pool, Tx } from '../database/connect.ts'
-import { inPipelinedTransaction } from '../database/pipeline.ts'
+import { inOneJourney, inPipelinedTransaction } from '../database/pipeline.ts'
 import { type Demand, type FoundLock, type Judged, judgeLock, type Verdict } from './judge.ts'
+import { type KnownLocks, keyOf } from './known-locks.ts'
+import { lockAndRead } from './lock-and-read.ts'
 import { eventText } from './lock-json.ts'
-import {
-  type FoundHolders,
-  type FoundWait,
-  findLocks,
-  listHolders,
-  listWaits,
-  lockExpired,
-  lockLocks,
-  makeLocks,
-  writeLocks,
-} from './queries.ts'
-import type { LockEvent, LockName, LockRow } from './rows.ts'
+import { findLocks, makeLocks, type WritesOfLock, writeLocks } from './queries.ts'
+import type { LockEvent, LockName } from './rows.ts'
 
 /** A demand on a lock. */
 export interface Placed {
@@ -22,10 +14,7 @@ export interface Placed {
 }
 
 export interface KeepOptions {
-  /** Whether locks whose rows another transaction holds are passed by, instead of waited for. */
-  skipHeld: boolean
-  /** Ids of locks that are known, by `keyOf`; those that are found or made are added. */
-  ids: Map<string, number>
+  known: KnownLocks
   /** Holders that may share a lock. */
   holdersMax: number
   /** For how long who waits is taken to live without a sign of its server. */
@@ -41,67 +30,144 @@ export interface KeptBatch<P extends Placed> {
   /** What happened, by kind of lock. Instants by the clock of the database, which said `now`. */
   events: { kind: LockName['kind']; event: LockEvent }[]
   now: number
-  /** The locks that have events, by id. */
-  changed: number[]
+  /** The locks that have events. */
+  changed: (LockName & { id: number })[]
   consistencyToken: string | undefined
 }
 
-/** Names a lock in memory. */
-export function keyOf({ kind, name }: LockName): string {
-  return `${kind}/${name}`
+/** The demands on one lock, and what they came to. */
+interface JudgedLock<P extends Placed> extends Judged {
+  key: string
+  lockId: number
+  lock: LockName
+  placed: readonly P[]
 }
-
-/** Of each line so many are read. */
-const lineMax = 200
 
 /**
  * Does a batch of demands in one PostgreSQL transaction: lock, read, judge, write. The number of statements does not
- * depend on the number of demands, locks, holders or waiters. When it throws, nothing of it is done, or it is not known.
+ * depend on the number of demands, locks, holders or waiters. With `skipHeld` locks whose rows another transaction holds
+ * are passed by. When it throws, nothing of it is done, or it is not known.
  */
 export async function keepBatch<P extends Placed>(
   pool: Pool,
   batch: readonly P[],
-  options: KeepOptions,
+  { known, holdersMax, aliveMs, skipHeld }: KeepOptions & { skipHeld: boolean },
 ): Promise<KeptBatch<P>> {
   const byLock = Map.groupBy(batch, ({ lock }) => keyOf(lock))
   const made = new Map<string, number>()
+  for (const key of byLock.keys()) known.forgetState(key)
   const { result, consistencyToken } = await inPipelinedTransaction(pool, async (tx) => {
-    const ids = await idsOf(tx, byLock, { known: options.ids, made })
-    const found = await lockAndRead(tx, [...ids.values()], { batch, skipHeld: options.skipHeld })
-    const { now, timeline } = found
-    const settings = { now, timeline, holdersMax: options.holdersMax }
-    const verdicts = new Map<P, Verdict>()
+    const ids = await idsOf(tx, byLock, { known, made })
+    const { locks, ...clock } = await lockAndRead(tx, [...ids.values()], { batch, skipHeld })
     const judged = [...byLock].flatMap(([key, placed]) => {
       const lockId = ids.get(key)
-      const lock = lockId === undefined ? neverHeld : found.locks.get(lockId)
-      const [first] = placed
-      if (lock === undefined || first === undefined) return []
-      const one = judgeLock(
-        lock,
-        placed.map(({ demand }) => demand),
-        settings,
-      )
-      for (const [index, each] of placed.entries()) {
-        verdicts.set(each, one.verdicts[index] as Verdict)
-      }
-      return lockId === undefined ? [] : [{ ...one, lockId, topic: first.lock.kind }]
+      const lock = lockId === undefined ? neverHeld : locks.get(lockId)
+      return lock === undefined ? [] : judgeAll(key, placed, { lock, holdersMax, ...clock })
     })
-    const { aliveMs } = options
-    const writes = judged.map(({ writes, lockId, topic }) => ({ ...writes, lockId, topic }))
+    const writes = judged.flatMap(writesOf)
+    const settings = { timeline: clock.timeline, aliveMs, textOf: eventText }
     return {
-      result: { verdicts, judged, now },
-      writes: writeLocks(tx, writes, { aliveMs, textOf: eventText }),
+      result: { judged, clock },
+      writes: writes.length === 0 ? [] : [writeAll(tx, writes, settings)],
     }
   })
-  for (const [key, id] of made) options.ids.set(key, id)
-  const { judged, ...told } = result
+  for (const [key, id] of made) known.keepId(key, id)
+  const { judged, clock } = result
+  known.keepClock(clock)
+  for (const { key, after, lockId } of judged) if (lockId !== 0) known.keep(key, after)
+  return summarize(judged, { now: clock.now, consistencyToken })
+}
+
+/**
+ * Does those demands that can be judged on what is known of their locks: they cost one journey instead of two. Demands
+ * on other locks are left out, and those on locks that have changed meanwhile, by whomever.
+ */
+export async function keepKnown<P extends Placed>(
+  pool: Pool,
+  batch: readonly P[],
+  { known, holdersMax, aliveMs }: KeepOptions,
+): Promise<KeptBatch<P> | undefined> {
+  const clock = known.clock()
+  if (clock === undefined) return undefined
+  const byLock = Map.groupBy(batch, ({ lock }) => keyOf(lock))
+  const judged = [...byLock].flatMap(([key, placed]) => {
+    const lock = known.find(key, clock.now)
+    if (lock === undefined || !placed.every((each) => isForKnown(each, lock))) return []
+    const one = judgeAll(key, placed, { lock, holdersMax, ...clock })
+    return one.writes.row !== undefined && one.verdicts.every(isSure) ? one : []
+  })
+  if (judged.length === 0) return undefined
+  for (const { key } of judged) known.forgetState(key)
+  const settings = { timeline: clock.timeline, aliveMs, textOf: eventText }
+  const { result, consistencyToken } = await inOneJourney(pool, (tx) =>
+    writeLocks(tx, judged.flatMap(writesOf), settings),
+  )
+  known.keepClock({ ...clock, now: result.now })
+  const done = judged.filter(({ lockId }) => result.lockIds.has(lockId))
+  for (const { key, after } of done) known.keep(key, after)
+  return summarize(done, { now: clock.now, consistencyToken })
+}
+
+/** What is asked in haste. All else is rare, and judged on what is found: so is who asks for what it has, which may have run out. */
+function isForKnown({ demand }: Placed, { holders }: FoundLock): boolean {
+  if (demand.kind !== 'acquire') return demand.kind === 'release'
+  return holders.every(({ holder }) => holder !== demand.asking.holder)
+}
+
+/** What is refused, is refused on what is found. */
+function isSure({ kind }: Verdict): boolean {
+  return kind === 'granted' || kind === 'waits' || kind === 'freed'
+}
+
+function judgeAll<P extends Placed>(
+  key: string,
+  placed: readonly P[],
+  { lock, ...settings }: { lock: FoundLock; holdersMax: number; now: number; timeline: number },
+): JudgedLock<P> {
+  const [first] = placed
+  if (first === undefined) throw new Error('a lock is judged without a demand')
+  const judged = judgeLock(
+    lock,
+    placed.map(({ demand }) => demand),
+    settings,
+  )
+  return { ...judged, key, lockId: lock.id, lock: first.lock, placed }
+}
+
+function writesOf({ writes, lockId, lock }: JudgedLock<Placed>): WritesOfLock[] {
+  return writes.row === undefined ? [] : [{ ...writes, lockId, topic: lock.kind }]
+}
+
+/** The rows are locked, so nothing can have changed. */
+async function writeAll(
+  tx: Tx,
+  writes: readonly WritesOfLock[],
+  settings: Parameters<typeof writeLocks>[2],
+): Promise<void> {
+  const { lockIds } = await writeLocks(tx, writes, settings)
+  if (lockIds.size < writes.length) throw new Error('a lock has changed while its row was locked')
+}
+
+function summarize<P extends Placed>(
+  judged: readonly JudgedLock<P>[],
+  { now, consistencyToken }: { now: number; consistencyToken: string | undefined },
+): KeptBatch<P> {
+  const verdicts = new Map<P, Verdict>()
+  for (const one of judged) {
+    for (const [index, each] of one.placed.entries()) {
+      verdicts.set(each, one.verdicts[index] as Verdict)
+    }
+  }
   return {
-    ...told,
+    verdicts,
     granted: judged.flatMap(({ granted }) => granted),
-    events: judged.flatMap(({ topic: kind, writes }) =>
+    events: judged.flatMap(({ lock: { kind }, writes }) =>
       writes.events.map((event) => ({ kind, event })),
     ),
-    changed: judged.filter(({ writes }) => writes.events.length > 0).map(({ lockId }) => lockId),
+    changed: judged.flatMap(({ lock, lockId, writes }) =>
+      writes.events.length > 0 ? { ...lock, id: lockId } : [],
+    ),
+    now,
     consistencyToken,
   }
 }
@@ -112,6 +178,7 @@ const neverHeld: FoundLock = {
   token: 0,
   delayedUntil: null,
   lastEvent: 0,
+  revision: 0,
   holders: [],
   expired: new Set(),
   line: [],
@@ -124,12 +191,12 @@ const neverHeld: FoundLock = {
 async function idsOf(
   tx: Tx,
   byLock: ReadonlyMap<string, readonly Placed[]>,
-  { known, made }: { known: ReadonlyMap<string, number>; made: Map<string, number> },
+  { known, made }: { known: KnownLocks; made: Map<string, number> },
 ): Promise<Map<string, number>> {
   const ids = new Map<string, number>()
   const unknown: Placed[] = []
   for (const [key, placed] of byLock) {
-    const id = known.get(key)
+    const id = known.findId(key)
     if (id !== undefined) ids.set(key, id)
     else unknown.push(...placed)
   }
@@ -151,82 +218,4 @@ async function idsOf(
     made.set(keyOf(lock), lock.id)
   }
   return ids
-}
-
-interface Found extends Omit<FoundHolders, 'holders'> {
-  /** By id; those that are held are left out. */
-  locks: Map<number, FoundLock>
-}
-
-/** Locks the rows of locks, and reads under them who has them and who waits: one journey, where no lease has run out. */
-async function lockAndRead(
-  tx: Tx,
-  ids: readonly number[],
-  { batch, skipHeld }: { batch: readonly Placed[]; skipHeld: boolean },
-): Promise<Found> {
-  const requestIds = batch.flatMap(({ demand }) =>
-    demand.kind === 'leave' || demand.kind === 'break' ? demand.requestId : [],
-  )
-  const [rows, read, waits] = await Promise.all([
-    lockLocks(tx, ids, { skipHeld }),
-    listHolders(tx, ids),
-    listWaits(tx, ids, { requestIds, limit: lineMax }),
-  ])
-  const locked = new Set(rows.map(({ id }) => id))
-  const { now, timeline, holders, expired } = await expire(tx, ids, {
-    ...read,
-    holders: read.holders.filter(({ lockId }) => locked.has(lockId)),
-  })
-  const parts = {
-    holders: Map.groupBy(holders, ({ lockId }) => lockId),
-    waits: Map.groupBy(waits, ({ lockId }) => lockId),
-    expired,
-    asked: new Set(requestIds),
-  }
-  return { now, timeline, locks: new Map(rows.map((row) => [row.id, assemble(row, parts)])) }
-}
-
-/** Which holders have let their leases run out; these cannot be renewed any more. */
-async function expire(tx: Tx, ids: readonly number[], found: FoundHolders) {
-  const late = found.holders.filter(({ expiresAt }) => expiresAt <= found.now)
-  if (late.length === 0) return { ...found, expired: new Set<string>() }
-  const locked = new Set(found.holders.map(({ lockId }) => lockId))
-  const [gone, again] = await Promise.all([
-    lockExpired(tx, late),
-    listHolders(
-      tx,
-      ids.filter((id) => locked.has(id)),
-    ),
-  ])
-  return { ...again, expired: new Set(gone.map(holderKey)) }
-}
-
-const holderKey = ({ lockId, holder }: { lockId: number; holder: string }) => `${lockId}/${holder}`
-
-interface Parts {
-  holders: Map<number, FoundHolders['holders']>
-  waits: Map<number, FoundWait[]>
-  expired: ReadonlySet<string>
-  asked: ReadonlySet<string>
-}
-
-function assemble(row: LockRow, { holders, waits, expired, asked }: Parts): FoundLock {
-  const own = waits.get(row.id) ?? []
-  // Those that were asked about stand at their place and once more by themselves.
-  const first = new Map(own.filter(({ counts }) => counts).map((one) => [one.requestId, one]))
-  const line = [...first.values()]
-  const present = own.filter(({ requestId }) => asked.has(requestId))
-  return {
-    ...row,
-    holders: holders.get(row.id) ?? [],
-    expired: new Set(
-      holders.get(row.id)?.flatMap((one) => (expired.has(holderKey(one)) ? one.holder : [])),
-    ),
-    line: line.slice(0, lineMax),
-    hasMore: line.length >= lineMax,
-    broken: new Map(
-      present.flatMap(({ requestId, cycle }) => (cycle === null ? [] : [[requestId, cycle]])),
-    ),
-    present: new Set(present.flatMap(({ requestId, cycle }) => (cycle === null ? requestId : []))),
-  }
 }

@@ -72,7 +72,7 @@ export type Acquired = Extract<
 export type WaitResult = 'granted' | 'held' | 'deadlock' | 'broken-off'
 
 export interface KeeperOptions
-  extends Omit<BatchesOptions, 'onBatch'>,
+  extends Omit<BatchesOptions, 'onBatch' | 'isHere'>,
     Omit<WaitersOptions, 'onDue'> {
   /** Told of each batch once it is durable. */
   onBatch: (batch: KeptBatch<Placed>) => void
@@ -85,6 +85,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
   const renewals = createRenewals(options.db)
   const batches = createBatches({
     ...options,
+    isHere: (requestId) => waiters.isHere(requestId),
     onBatch(batch) {
       waiters.grant(batch.granted)
       onBatch(batch)

@@ -42,7 +42,8 @@ export async function lockLocks(
   { skipHeld }: { skipHeld: boolean },
 ): Promise<LockRow[]> {
   const { rows } = await sql<LockRow>`
-    select id, token, ${ms(sql`delayed_until`)} as "delayedUntil", last_event as "lastEvent"
+    select id, token, ${ms(sql`delayed_until`)} as "delayedUntil", last_event as "lastEvent",
+      revision
     from locks where id = any(${ids}::bigint[])
     order by id
     for update ${skipHeld ? sql`skip locked` : sql``}`.execute(tx)
@@ -58,13 +59,15 @@ export interface FoundHolders {
   timeline: number
 }
 
+const timelineNow = sql`('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::bigint`
+
 /** Those that have the locks, whose rows must be locked, with those whose time is over. */
 export async function listHolders(tx: Tx, ids: readonly number[]): Promise<FoundHolders> {
   const { rows } = await sql<Holder & { lockId: number | null; now: number; timeline: number }>`
     select clock.now, clock.timeline, h.lock_id as "lockId", ${holderColumns}
     from (
       select (extract(epoch from clock_timestamp()) * 1000)::bigint as now,
-        ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::bigint as timeline
+        ${timelineNow} as timeline
     ) as clock
     left join lock_holders h on h.lock_id = any(${ids}::bigint[])`.execute(tx)
   const [{ now, timeline } = { now: 0, timeline: 1 }] = rows
@@ -153,46 +156,54 @@ export function ms(instant: RawBuilder<unknown>): RawBuilder<unknown> {
 /** What the writes of one lock belong to. */
 export type WritesOfLock = LockWrites & { lockId: number; topic: LockName['kind'] }
 
-/** Issues all writes of a batch, in the order in which they must run; `aliveMs` for how long its server lives at least. */
-export function writeLocks(
+/** What holds for all writes of a batch. */
+export interface WriteSettings {
+  /** The timeline on which the locks were read. */
+  timeline: number
+  /** For how long the server of those who wait lives at least, in milliseconds. */
+  aliveMs: number
+  textOf: (event: LockEvent) => string
+}
+
+/** What was written. */
+export interface Written {
+  /** Ids of the locks whose writes have been made. */
+  lockIds: Set<number>
+  /** Epoch milliseconds by the clock of the database. */
+  now: number
+}
+
+/**
+ * Makes the writes of locks in one statement: all those of a lock, or none where it has another revision by now than it
+ * was judged on, is on another timeline, or another transaction holds its row.
+ */
+export async function writeLocks(
   tx: Tx,
   writes: readonly WritesOfLock[],
-  { aliveMs, textOf }: { aliveMs: number; textOf: (event: LockEvent) => string },
-): Promise<void>[] {
+  { timeline, aliveMs, textOf }: WriteSettings,
+): Promise<Written> {
   const all = <Part>(part: (one: WritesOfLock) => readonly Part[]) =>
     writes.flatMap((one) => part(one).map((row) => ({ row, lockId: one.lockId, topic: one.topic })))
-  return [
-    updateLocks(
-      tx,
-      writes.flatMap(({ row }) => row ?? []),
-    ),
-    deleteHolders(
-      tx,
-      all(({ gone }) => gone),
-    ),
-    putHolders(
-      tx,
-      all(({ holders }) => holders),
-    ),
-    deleteWaits(
-      tx,
-      writes.flatMap(({ left }) => left),
-    ),
-    insertWaits(
-      tx,
+  const { rows } = await sql<{ now: number; id: number | null }>`
+    with moved as (${moveLocks(writes, timeline)}),
+    gone as (${deleteHolders(all(({ gone }) => gone))}),
+    put as (${putHolders(all(({ holders }) => holders))}),
+    departed as (${deleteWaits(all(({ left }) => left))}),
+    lined_up as (${insertWaits(
       all(({ waits }) => waits),
       aliveMs,
-    ),
-    breakWaits(
-      tx,
-      writes.flatMap(({ broken }) => broken),
-    ),
-    insertEvents(
-      tx,
+    )}),
+    broken as (${breakWaits(all(({ broken }) => broken))}),
+    told as (${insertEvents(
       all(({ events }) => events),
       textOf,
-    ),
-  ]
+    )})
+    select clock.now, moved.id
+    from (select ${ms(sql`clock_timestamp()`)} as now) as clock left join moved on true`.execute(tx)
+  return {
+    lockIds: new Set(rows.flatMap(({ id }) => id ?? [])),
+    now: rows[0]?.now ?? 0,
+  }
 }
 
 /** A row and the lock that it belongs to. */
@@ -202,17 +213,30 @@ interface OfLock<Row> {
   topic: LockName['kind']
 }
 
-async function updateLocks(tx: Tx, rows: readonly LockRow[]): Promise<void> {
-  if (rows.length === 0) return
-  await sql`
-    update locks set token = n.token, delayed_until = ${instantOf(sql`n.delayed_until`)},
-      last_event = n.last_event
-    from unnest(
-      ${rows.map(({ id }) => id)}::bigint[], ${rows.map(({ token }) => token)}::bigint[],
-      ${rows.map(({ delayedUntil }) => delayedUntil)}::bigint[],
-      ${rows.map(({ lastEvent }) => lastEvent)}::bigint[])
-      as n (id, token, delayed_until, last_event)
-    where locks.id = n.id`.execute(tx)
+type Part = RawBuilder<unknown>
+
+/** Locks are taken in the order of their ids. */
+function moveLocks(writes: readonly LockWrites[], timeline: number): Part {
+  const rows = writes.flatMap(({ row }) => row ?? [])
+  const column = (value: (row: LockRow) => number | null) => rows.map(({ after }) => value(after))
+  return sql`
+    update locks l set token = n.token, delayed_until = ${instantOf(sql`n.delayed_until`)},
+      last_event = n.last_event, revision = n.revision
+    from (
+      select a.* from unnest(
+        ${column(({ id }) => id)}::bigint[], ${column(({ token }) => token)}::bigint[],
+        ${column(({ delayedUntil }) => delayedUntil)}::bigint[],
+        ${column(({ lastEvent }) => lastEvent)}::bigint[],
+        ${column(({ revision }) => revision)}::bigint[],
+        ${rows.map(({ before }) => before.revision)}::bigint[])
+        as a (id, token, delayed_until, last_event, revision, revision_before)
+      join locks own on own.id = a.id and own.revision = a.revision_before
+      where (select ${timelineNow}) = ${timeline}
+      order by own.id
+      for update of own skip locked
+    ) as n
+    where l.id = n.id
+    returning l.id`
 }
 
 /** Epoch milliseconds as PostgreSQL keeps an instant. */
@@ -220,18 +244,16 @@ function instantOf(instant: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`timestamptz 'epoch' + ${instant} * interval '1 ms'`
 }
 
-async function deleteHolders(tx: Tx, rows: readonly OfLock<string>[]): Promise<void> {
-  if (rows.length === 0) return
+function deleteHolders(rows: readonly OfLock<string>[]): Part {
   const keys = rows.map(({ lockId, row }) => ({ lockId, holder: row }))
-  await sql`
-    delete from lock_holders h using ${holderKeys(keys)}
-    where h.lock_id = k.lock_id and h.holder = k.holder`.execute(tx)
+  return sql`
+    delete from lock_holders h using ${holderKeys(keys)} join moved on moved.id = k.lock_id
+    where h.lock_id = k.lock_id and h.holder = k.holder`
 }
 
-async function putHolders(tx: Tx, rows: readonly OfLock<Holder>[]): Promise<void> {
-  if (rows.length === 0) return
+function putHolders(rows: readonly OfLock<Holder>[]): Part {
   const column = <Value>(value: (holder: Holder) => Value) => rows.map(({ row }) => value(row))
-  await sql`
+  return sql`
     insert into lock_holders
       (lock_id, holder, mode, token, ttl_ms, lock_delay_ms, metadata, request_id, granted_at, expires_at)
     select n.lock_id, n.holder, n.mode, n.token, n.ttl_ms, n.lock_delay_ms, n.metadata::json,
@@ -246,27 +268,25 @@ async function putHolders(tx: Tx, rows: readonly OfLock<Holder>[]): Promise<void
       ${column(({ grantedAt }) => grantedAt)}::bigint[],
       ${column(({ expiresAt }) => expiresAt)}::bigint[])
       as n (lock_id, holder, mode, token, ttl_ms, lock_delay_ms, metadata, request_id, granted_at, expires_at)
+    join moved on moved.id = n.lock_id
     on conflict (lock_id, holder) do update set
       mode = excluded.mode, token = excluded.token, ttl_ms = excluded.ttl_ms,
       lock_delay_ms = excluded.lock_delay_ms, metadata = excluded.metadata,
       request_id = excluded.request_id, granted_at = excluded.granted_at,
-      expires_at = excluded.expires_at`.execute(tx)
+      expires_at = excluded.expires_at`
 }
 
-async function deleteWaits(tx: Tx, requestIds: readonly string[]): Promise<void> {
-  if (requestIds.length === 0) return
-  await sql`
-    delete from lock_waits where request_id = any(${requestIds}::uuid[])`.execute(tx)
+function deleteWaits(rows: readonly OfLock<string>[]): Part {
+  return sql`
+    delete from lock_waits w using unnest(
+      ${rows.map(({ lockId }) => lockId)}::bigint[], ${rows.map(({ row }) => row)}::uuid[])
+      as n (lock_id, request_id) join moved on moved.id = n.lock_id
+    where w.request_id = n.request_id`
 }
 
-async function insertWaits(
-  tx: Tx,
-  rows: readonly OfLock<Waiting>[],
-  aliveMs: number,
-): Promise<void> {
-  if (rows.length === 0) return
+function insertWaits(rows: readonly OfLock<Waiting>[], aliveMs: number): Part {
   const column = <Value>(value: (waiting: Waiting) => Value) => rows.map(({ row }) => value(row))
-  await sql`
+  return sql`
     insert into lock_waits
       (request_id, lock_id, holder, mode, priority, ttl_ms, lock_delay_ms, metadata, begun_at, alive_until)
     select n.request_id, n.lock_id, n.holder, n.mode, n.priority, n.ttl_ms, n.lock_delay_ms,
@@ -281,31 +301,31 @@ async function insertWaits(
       ${column(({ metadata }) => metadata)}::text[],
       ${column(({ begunAt }) => begunAt)}::bigint[]) with ordinality
       as n (request_id, lock_id, holder, mode, priority, ttl_ms, lock_delay_ms, metadata, begun_at, ord)
-    order by n.ord`.execute(tx)
+    join moved on moved.id = n.lock_id
+    order by n.ord`
 }
 
-async function breakWaits(tx: Tx, broken: LockWrites['broken']): Promise<void> {
-  if (broken.length === 0) return
-  await sql`
+function breakWaits(rows: readonly OfLock<LockWrites['broken'][number]>[]): Part {
+  return sql`
     update lock_waits w set cycle = n.cycle::json
     from unnest(
-      ${broken.map(({ requestId }) => requestId)}::uuid[],
-      ${broken.map(({ cycle }) => cycle)}::text[]) as n (request_id, cycle)
-    where w.request_id = n.request_id`.execute(tx)
+      ${rows.map(({ lockId }) => lockId)}::bigint[],
+      ${rows.map(({ row }) => row.requestId)}::uuid[],
+      ${rows.map(({ row }) => row.cycle)}::text[])
+      as n (lock_id, request_id, cycle) join moved on moved.id = n.lock_id
+    where w.request_id = n.request_id`
 }
 
-async function insertEvents(
-  tx: Tx,
+function insertEvents(
   rows: readonly OfLock<LockEvent>[],
   textOf: (event: LockEvent) => string,
-): Promise<void> {
-  if (rows.length === 0) return
-  await sql`
+): Part {
+  return sql`
     insert into events (topic, subject_id, event, kind, payload)
     select n.topic, n.subject_id, n.event, n.kind, n.payload::json
     from unnest(
       ${rows.map(({ topic }) => topic)}::text[], ${rows.map(({ lockId }) => lockId)}::bigint[],
       ${rows.map(({ row }) => row.event)}::bigint[], ${rows.map(({ row }) => row.kind)}::text[],
       ${rows.map(({ row }) => textOf(row))}::text[])
-      as n (topic, subject_id, event, kind, payload)`.execute(tx)
+      as n (topic, subject_id, event, kind, payload) join moved on moved.id = n.subject_id`
 }

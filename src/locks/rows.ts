@@ -49,6 +49,8 @@ export interface LockRow {
   delayedUntil: number | null
   /** Number of its last event. */
   lastEvent: number
+  /** Rises with every change, but for renewals. */
+  revision: number
 }
 
 /** What happened to a lock. `waiting` tells of a request that has lined up; `changed` of new metadata. */
@@ -59,8 +61,8 @@ export type LockEvent = { event: number } & (
 
 /** All that a batch changes of one lock. */
 export interface LockWrites {
-  /** Undefined where the row stays. */
-  row: LockRow | undefined
+  /** As it is now and as it is to be; where nothing changes there is none. */
+  row: { before: LockRow; after: LockRow } | undefined
   /** Those that are new, or have changed. */
   holders: readonly Holder[]
   /** The names of those that have it no more. */

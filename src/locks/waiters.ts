@@ -9,6 +9,8 @@ export interface Waiters {
   enter: (request: { requestId: string } & LockName) => Waiter
   /** Tells those of these requests that wait here what they were granted. */
   grant: (granted: readonly { requestId: string; grant: Holder }[]) => void
+  /** Whether a request waits here. */
+  isHere: (requestId: string) => boolean
   /** Requests that wait. */
   count: () => number
   /** Requests that have waited for so long, with their locks. */
@@ -132,6 +134,7 @@ export function createWaiters(options: WaitersOptions): Waiters {
         if (entry !== undefined) finish(entry, grant)
       }
     },
+    isHere: (requestId) => entries.has(requestId),
     count: () => entries.size,
     waitingSince(ms) {
       const now = performance.now()

@@ -19,8 +19,11 @@ const force = (name: string) => server.call('DELETE', `/locks/${name}`)
 /** Has the leases of a lock run out. */
 async function runOut(name: string): Promise<void> {
   await sql`
+    with changed as (
+      update locks set revision = revision + 1 where name = ${name} returning id
+    )
     update lock_holders set expires_at = clock_timestamp() - interval '1 ms'
-    where lock_id = (select id from locks where name = ${name})`.execute(db)
+    where lock_id = (select id from changed)`.execute(db)
 }
 
 /** Waits until so many wait for a lock. */
@@ -178,7 +181,9 @@ t.test('after an expiry there is a delay, and after a release none', async (t) =
     body: { holders: [], detail: /let it expire/ },
   })
   t.match((await get('/locks/delayed')).body, { delayedUntil: /Z$/, numHolders: 0 })
-  await sql`update locks set delayed_until = clock_timestamp() where name = 'delayed'`.execute(db)
+  await sql`update locks set delayed_until = clock_timestamp(), revision = revision + 1 where name = 'delayed'`.execute(
+    db,
+  )
   t.equal((await acquire('delayed', 'c')).status, 200)
 })
 
