@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
+import { compactJson } from '../delta/json.ts'
 import { idempotentRequest, jsonAnswer, problemAnswer, sendOutcome } from '../http/answers.ts'
 import { bodyText } from '../http/body.ts'
 import { invalidRequest } from '../http/faults.ts'
@@ -102,9 +103,5 @@ function receive(request: FastifyRequest, to: Omit<Publication, 'payload'>): Pub
     const message = 'is a word of the stream itself; choose another'
     throw invalidRequest('query', [{ pointer: '/query/kind', message }])
   }
-  // Between tokens alone: within a text JSON has no line breaks.
-  const payload = bodyText(request)
-    .trim()
-    .replace(/[\r\n]+/g, ' ')
-  return { ...to, payload }
+  return { ...to, payload: compactJson(bodyText(request)) }
 }

@@ -37,6 +37,12 @@ export async function listEventProgress(
   return rows
 }
 
+/** Behind an event of a name. */
+export interface EventPlace {
+  name: string
+  after: number
+}
+
 /** What bounds a page of events. */
 export interface PageLimits {
   eventsMax: number
@@ -47,26 +53,31 @@ export interface PageLimits {
 /** About what an event has beside its payload. */
 const eventBytes = 100
 
-/** The events behind a number, in order. Some may be missing where retention passes by. */
+/** The events behind each of the places, in order. Some may be missing where retention passes by. */
 export async function listEventsAfter(
   db: Db,
-  { topic, name, after }: { topic: Topic; name: string; after: number },
+  { topic, places }: { topic: Topic; places: readonly EventPlace[] },
   { eventsMax, bytesMax }: PageLimits,
-): Promise<EventRow[]> {
-  const { rows } = await sql<EventRow>`
-    with next as (
-      select * from events
-      where topic = ${topic} and subject_id = (
-        select id from ${subjectsOf(topic)} as s where name = ${name}
-      ) and event > ${after}::bigint
-      order by event limit ${eventsMax}
-    ), sized as (
-      select *, sum(${eventBytes} + coalesce(pg_column_size(payload), 0))
-        over (order by event rows between unbounded preceding and 1 preceding) as before
-      from next
-    )
-    select event, kind, payload, created_at as "createdAt" from sized
-    where coalesce(before, 0) < ${bytesMax}
-    order by event`.execute(db)
-  return rows
+): Promise<EventRow[][]> {
+  const { rows } = await sql<EventRow & { place: number }>`
+    select asked.place, page.*
+    from unnest(
+      ${places.map(({ name }) => name)}::text[], ${places.map(({ after }) => after)}::bigint[]
+    ) with ordinality as asked (name, after, place)
+    join ${subjectsOf(topic)} as s on s.name = asked.name
+    cross join lateral (
+      select event, kind, payload, created_at as "createdAt" from (
+        select *, sum(${eventBytes} + coalesce(pg_column_size(payload), 0))
+          over (order by event rows between unbounded preceding and 1 preceding) as before
+        from (
+          select event, kind, payload, created_at from events
+          where topic = ${topic} and subject_id = s.id and event > asked.after
+          order by event limit ${eventsMax}
+        ) as next
+      ) as sized
+      where coalesce(before, 0) < ${bytesMax}
+    ) as page
+    order by asked.place, page.event`.execute(db)
+  const pages = Map.groupBy(rows, ({ place }) => place)
+  return places.map((_, index) => pages.get(index + 1) ?? [])
 }

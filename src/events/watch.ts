@@ -2,11 +2,13 @@ import type { Db } from '../database/connect.ts'
 import { memberTexts, objectText } from '../http/json-text.ts'
 import { type EventStream, eventText } from '../http/server-sent-events.ts'
 import { SharedText } from '../http/shared-text.ts'
+import { readGathered } from '../watch/gathered.ts'
 import { createPages, type FeedPage } from '../watch/pages.ts'
 import type { TakeTurn } from '../watch/turns.ts'
 import { createWatch, type Watch, type WatchOptions } from '../watch/watch.ts'
 import { type EventProgress, type EventWishes, eventless, watchedAfter } from './rules.ts'
 import {
+  type EventPlace,
   type EventRow,
   listEventProgress,
   listEventsAfter,
@@ -24,6 +26,8 @@ export interface EventWatch extends Watch<EventProgress, number> {
 }
 
 const limits: PageLimits = { eventsMax: 2000, bytesMax: 256 * 1024 }
+/** Pages that are read together at most. */
+const pagesMax = 32
 
 /** Watches one topic: the events of each name in the order of their numbers, in pages of bounded size. */
 export function createEventWatch({
@@ -33,12 +37,18 @@ export function createEventWatch({
   ...options
 }: { db: Db; topic: Topic; takeTurn: TakeTurn } & Omit<
   WatchOptions<EventProgress, number>,
-  'kind'
+  'kind' | 'restMsOfWatcher'
 >): EventWatch {
-  const { pageAt } = createPages<number>(takeTurn)
+  const { pageAt } = createPages<number>((read) => read())
+  const readEvents = readGathered(
+    (places: readonly EventPlace[]) => listEventsAfter(db, { topic, places }, limits),
+    { takeTurn, max: pagesMax },
+  )
   const listProgress = (names: readonly string[]) => listEventProgress(db, topic, names)
   const watch = createWatch<EventProgress, number>({
     ...options,
+    // Events are published to be seen soon.
+    restMsOfWatcher: 0,
     kind: {
       name: `events of ${topic}s`,
       listProgress,
@@ -46,10 +56,9 @@ export function createEventWatch({
       pageBehind(progress, after) {
         if (after >= progress.event) return undefined
         const { id: name } = progress
-        return pageAt(`${after}/${name}`, async () => {
-          const events = await listEventsAfter(db, { topic, name, after }, limits)
-          return pageOf(events, { ...progress, after })
-        })
+        return pageAt(`${after}/${name}`, async () =>
+          pageOf(await readEvents({ name, after }), { ...progress, after }),
+        )
       },
       bookmark: createBookmarks(),
     },

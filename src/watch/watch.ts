@@ -37,6 +37,8 @@ export interface WatchOptions<Progress extends { id: string }, Place> {
   pollMs: number
   /** Time after which a watcher that was sent nothing gets a bookmark; the first comes at once. */
   bookmarkMs?: number
+  /** For each watcher the time by which looks are farther apart; by default what leaves writers most of their rate. */
+  restMsOfWatcher?: number
   log: { warn: (facts: object, message: string) => void }
 }
 
@@ -66,6 +68,7 @@ export function createWatch<Progress extends { id: string }, Place>({
   seats,
   pollMs,
   bookmarkMs,
+  restMsOfWatcher = 0.5,
   log,
 }: WatchOptions<Progress, Place>): Watch<Progress, Place> {
   const feeds = new Map<string, Feed<Progress, Place>>()
@@ -146,7 +149,6 @@ export function createWatch<Progress extends { id: string }, Place>({
 
 /** Rests between looks in milliseconds, so that the more watch, the more is sent at once. */
 const restMsMin = 10
-const restMsOfWatcher = 0.5
 const restMsMax = 2000
 
 interface Sending<Progress, Place> {

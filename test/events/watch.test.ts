@@ -72,7 +72,7 @@ t.test('what is published comes to all who watch, in order and token for token',
     order by event`.execute(db)
   t.equal(
     rows[0]?.payload,
-    '{"n": 1.000000000000000000001,  "n2":12345678901234567890,"t":"\\u0000\\n"}',
+    '{"n":1.000000000000000000001,"n2":12345678901234567890,"t":"\\u0000\\n"}',
   )
 })
 
