@@ -6,6 +6,7 @@ import { type CommitRoutesContext, commitRoutes } from './commits/routes.ts'
 import { type WatchRoutesContext, watchRoutes } from './commits/watch-routes.ts'
 import type { Config } from './config.ts'
 import type { Readers } from './database/replicas/reader.ts'
+import { type ElectionRoutesContext, electionRoutes } from './elections/routes.ts'
 import { type EventRoutesContext, eventRoutes } from './events/routes.ts'
 import { installBodies } from './http/body.ts'
 import { connectionOptions, installConnections } from './http/connections.ts'
@@ -81,6 +82,7 @@ export interface Services
     StagedTransactionRoutesContext,
     StateWatchContext,
     EventRoutesContext,
+    ElectionRoutesContext,
     ReservationRoutesContext,
     LockRoutesContext {
   checks: Checks
@@ -151,6 +153,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(watchRoutes, { ...services, eventStreams })
   app.register(stateHistoryRoutes)
   app.register(stateWatchRoutes, { ...services, eventStreams })
+  app.register(electionRoutes, { ...services, eventStreams })
   app.register(eventRoutes, { ...services, eventStreams })
   app.register(snapshotRoutes, services)
   app.register(scanRoutes, services)

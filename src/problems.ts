@@ -62,6 +62,11 @@ export const problems = {
     title: 'No such entry',
     remedy: 'List the entries with `GET /state/{namespace}/entries`.',
   },
+  'election-not-found': {
+    status: 404,
+    title: 'No such election',
+    remedy: 'It is made by the first who campaigns in it.',
+  },
   'lock-not-found': {
     status: 404,
     title: 'No such lock',
@@ -144,6 +149,12 @@ export const problems = {
     title: 'Others have the lock',
     remedy:
       'Wait for it with `waitMs`, or repeat later: `holders` say until when they have it at least, `waiters` who goes first.',
+  },
+  'not-leader': {
+    status: 409,
+    title: 'Another leads, or nobody does',
+    remedy:
+      'Do nothing that only the leader may do. Campaign with `waitMs` to be the next; `leader` says who leads now.',
   },
   'lock-lost': {
     status: 409,

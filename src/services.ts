@@ -9,13 +9,16 @@ import { listPendingMigrations } from './database/migrate.ts'
 import { createReaders } from './database/replicas/reader.ts'
 import type { ReplicaSight, Replicas } from './database/replicas/replicas.ts'
 import { NoPrimaryError } from './database/route.ts'
+import { tellElection } from './elections/election-json.ts'
 import { createPublications } from './events/publications.ts'
 import { createEventWatch } from './events/watch.ts'
 import { createExports } from './http/exports.ts'
 import type { Checks } from './http/health.ts'
 import { createMetrics } from './http/metrics.ts'
 import { createKeeper } from './locks/keeper.ts'
+import { eventText } from './locks/lock-json.ts'
 import { observeLocks } from './locks/observe.ts'
+import type { LockName } from './locks/rows.ts'
 import { createMaintenance, type Maintenance } from './maintenance/operations.ts'
 import { findRole } from './maintenance/queries.ts'
 import type { Publisher } from './mirror/publisher.ts'
@@ -74,6 +77,7 @@ export function createServices(config: Config, ground: Ground): Services & Backg
   const withBookmarks = { ...watching, bookmarkMs: config.watchBookmarkMs }
   const stateWatch = createStateWatch(withBookmarks)
   const channelWatch = createEventWatch({ ...withBookmarks, topic: 'channel' })
+  const electionWatch = createEventWatch({ ...withBookmarks, topic: 'election' })
   const onPublished = channelWatch.wake
   const publications = createPublications({ db, queueMax: config.eventQueueMax, onPublished })
   const namespaces = createNamespaces(db)
@@ -107,7 +111,12 @@ export function createServices(config: Config, ground: Ground): Services & Backg
     waitersMax: config.lockWaitersMax,
     aliveMs: config.lockWaiterAliveMs,
     pollMs: config.lockPollMs,
-    onBatch: (batch) => observeLocks(metrics, batch),
+    tell: (kind, event) =>
+      kind === 'election' ? tellElection(event) : { kind: event.kind, payload: eventText(event) },
+    onBatch(batch) {
+      electionWatch.wake(namesOf(batch.changed, 'election'))
+      observeLocks(metrics, batch)
+    },
     onWait({ kind, name, holder, seconds, result }) {
       metrics.lockWaitSeconds.observe({ kind, result }, seconds)
       if (seconds * 1000 < config.lockSlowWaitMs) return
@@ -140,6 +149,7 @@ export function createServices(config: Config, ground: Ground): Services & Backg
     commitWatch,
     stateWatch,
     channelWatch,
+    electionWatch,
     publications,
     onPublished,
     eventBytesMax: config.eventBytesMax,
@@ -201,6 +211,10 @@ export function createServices(config: Config, ground: Ground): Services & Backg
       replicas: replicas.list,
     },
   }
+}
+
+function namesOf(locks: readonly LockName[], wanted: LockName['kind']): string[] {
+  return locks.flatMap(({ kind, name }) => (kind === wanted ? name : []))
 }
 
 function createChecks(config: Config, db: Db, publisher: Ground['publisher']): Checks {

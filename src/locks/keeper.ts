@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { Problem } from '../problems.ts'
 import type { BatchesOptions } from './batches.ts'
 import { createBatches } from './batches.ts'
-import type { Verdict } from './judge.ts'
+import type { Change, Verdict } from './judge.ts'
 import type { KeptBatch, Placed } from './keep-batch.ts'
 import { createRenewals } from './renewals.ts'
 import type { Asking, Holder, LockMode, LockName } from './rows.ts'
@@ -18,6 +18,8 @@ export interface Keeper {
   acquire: (acquisition: Acquisition) => Promise<Acquired>
   /** Has a lease begin anew; undefined where it was lost. */
   renew: (lease: Lease & { ttlMs?: number | undefined }) => Promise<Holder | undefined>
+  /** Has a lease begin anew, with other metadata, of which an event tells; undefined where it was lost. */
+  change: (lease: LockName & Change) => Promise<Done<Holder | undefined>>
   /** Gives a lock free; who waits for it has it by then. False where the lease was lost before. */
   release: (lease: Lease) => Promise<Done<boolean>>
   /** Throws out all who have the lock; answers those that had it. */
@@ -170,6 +172,13 @@ export function createKeeper(options: KeeperOptions): Keeper {
     acquire,
     renew: ({ kind, name, holder, token, ttlMs }) =>
       renewals.renew({ kind, name, holder, token, ttlMs }),
+    async change({ kind, name, ...change }) {
+      const { verdict, ...more } = await batches.submit(
+        { kind, name },
+        { kind: 'change', ...change },
+      )
+      return { result: verdict.kind === 'granted' ? verdict.grant : undefined, ...more }
+    },
     async release({ kind, name, holder, token }) {
       const { verdict, ...more } = await batches.submit(
         { kind, name },
