@@ -45,7 +45,7 @@ export const electionRoutes: FastifyPluginAsyncTypebox<
     {
       bodyLimit: electionBytesMax,
       schema: {
-        operationId: 'campaign',
+        operationId: 'campaignToLead',
         tags: ['elections'],
         summary: 'Campaign to be the leader',
         description:
@@ -110,7 +110,7 @@ export const electionRoutes: FastifyPluginAsyncTypebox<
     {
       bodyLimit: electionBytesMax,
       schema: {
-        operationId: 'resign',
+        operationId: 'resignLeadership',
         tags: ['elections'],
         summary: 'Lead no more',
         description: 'Whoever waits to lead does when this is answered.',

@@ -48,7 +48,7 @@ export const RenewLeadership = define(
     {
       description:
         'A leader who goes on; without `ttlMs` for as long as before, without `value` with the one before.',
-      examples: [{ candidate: 'loader-7/4211', token: 42 }],
+      examples: [{ candidate: 'loader-7/4211', token: 1 }],
     },
   ),
 )
@@ -59,7 +59,7 @@ export const Resignation = define(
     { candidate: HolderName, token: Token },
     {
       description: 'A leader who resigns.',
-      examples: [{ candidate: 'loader-7/4211', token: 42 }],
+      examples: [{ candidate: 'loader-7/4211', token: 1 }],
     },
   ),
 )
