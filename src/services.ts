@@ -11,6 +11,7 @@ import type { ReplicaSight, Replicas } from './database/replicas/replicas.ts'
 import { NoPrimaryError } from './database/route.ts'
 import { tellElection } from './elections/election-json.ts'
 import { createPublications } from './events/publications.ts'
+import type { PublishedEvent } from './events/queries.ts'
 import { createEventWatch } from './events/watch.ts'
 import { createExports } from './http/exports.ts'
 import type { Checks } from './http/health.ts'
@@ -78,7 +79,10 @@ export function createServices(config: Config, ground: Ground): Services & Backg
   const stateWatch = createStateWatch(withBookmarks)
   const channelWatch = createEventWatch({ ...withBookmarks, topic: 'channel' })
   const electionWatch = createEventWatch({ ...withBookmarks, topic: 'election' })
-  const onPublished = channelWatch.wake
+  const onPublished = (events: readonly PublishedEvent[]) => {
+    metrics.publishedEvents.inc(events.length)
+    channelWatch.wake(events.map(({ channel }) => channel))
+  }
   const publications = createPublications({ db, queueMax: config.eventQueueMax, onPublished })
   const namespaces = createNamespaces(db)
   const fileCache = createFileCache({ db, copyPool, bytesMax: config.scanCacheBytesMax })

@@ -23,8 +23,8 @@ export interface PublicationsOptions {
   db: Db
   /** Publications that may wait at most. */
   queueMax: number
-  /** Called with the channels of events that are durable. */
-  onPublished: (channels: readonly string[]) => void
+  /** Called with events that are durable. */
+  onPublished: (events: readonly PublishedEvent[]) => void
 }
 
 interface Waiting extends PromiseWithResolvers<Published> {
@@ -51,7 +51,7 @@ export function createPublications({
       const events = await inTransaction(one, (tx) => insertPublications(tx, publications))
       return { events, consistencyToken: await findConsistencyToken(one) }
     })
-    onPublished([...new Set(events.map(({ channel }) => channel))])
+    onPublished(events)
     for (const [index, { resolve, reject }] of batch.entries()) {
       const event = events[index]
       if (event === undefined) reject(new Error('a publication was not answered'))

@@ -10,8 +10,8 @@ export interface PublishContext {
   db: Db
   publications: Publications
   idempotencyRetentionMs: number
-  /** Called with the channels of events that are durable. */
-  onPublished: (channels: readonly string[]) => void
+  /** Called with events that are durable. */
+  onPublished: (events: readonly PublishedEvent[]) => void
 }
 
 /** Publishes one event; one that is to apply once goes by itself, with its key. */
@@ -27,16 +27,18 @@ export async function publish(
     const { event, consistencyToken } = await publications.submit(publication)
     return { answer: asked.answer(event), replayed: false, consistencyToken }
   }
+  let published: PublishedEvent[] = []
   const outcome = await applyOnce(db, {
     request: asked.idempotent,
     retentionMs: idempotencyRetentionMs,
     answer: asked.answer,
     work: async (tx) => {
-      const [event] = await insertPublications(tx, [publication])
+      published = await insertPublications(tx, [publication])
+      const [event] = published
       if (event === undefined) throw new Error('a publication was not answered')
       return event
     },
   })
-  onPublished([publication.channel])
+  onPublished(published)
   return outcome
 }
