@@ -6,6 +6,8 @@ import { type CommitRoutesContext, commitRoutes } from './commits/routes.ts'
 import { type WatchRoutesContext, watchRoutes } from './commits/watch-routes.ts'
 import type { Config } from './config.ts'
 import type { Readers } from './database/replicas/reader.ts'
+import { type ElectionRoutesContext, electionRoutes } from './elections/routes.ts'
+import { type EventRoutesContext, eventRoutes } from './events/routes.ts'
 import { installBodies } from './http/body.ts'
 import { connectionOptions, installConnections } from './http/connections.ts'
 import { installDrain } from './http/drain.ts'
@@ -20,6 +22,8 @@ import { installRequestSpans } from './http/request-spans.ts'
 import { namedSchemas } from './http/schema.ts'
 import { installEventStreams } from './http/server-sent-events.ts'
 import { installStrictQueries, strictSchemas } from './http/validation.ts'
+import { lockReadRoutes } from './locks/read-routes.ts'
+import { type LockRoutesContext, lockRoutes } from './locks/routes.ts'
 import { maintenanceRoutes } from './maintenance/routes.ts'
 import type { MaintenanceContext } from './maintenance/start-operation.ts'
 import type { AdoptContext } from './mirror/adopt-commits.ts'
@@ -36,6 +40,7 @@ import { stateBatchRoutes } from './state/batch-routes.ts'
 import { stateHistoryRoutes } from './state/history-routes.ts'
 import { namespaceRoutes } from './state/namespaces/routes.ts'
 import type { NamespaceContext } from './state/namespaces/set-namespace.ts'
+import { installNamespaceReads, type ReadPreferences } from './state/read-preferences.ts'
 import { type StateReadContext, stateReadRoutes } from './state/read-routes.ts'
 import { type StateRoutesContext, stateRoutes } from './state/routes.ts'
 import { type SearchContext, searchRoutes } from './state/search/routes.ts'
@@ -85,10 +90,14 @@ export interface Services
     StateTransactionRoutesContext,
     StagedTransactionRoutesContext,
     StateWatchContext,
-    ReservationRoutesContext {
+    EventRoutesContext,
+    ElectionRoutesContext,
+    ReservationRoutesContext,
+    LockRoutesContext {
   checks: Checks
   notes: Notes
   readers: Readers
+  readPreferences: ReadPreferences
   metrics: Metrics
   gauges: Gauges
 }
@@ -136,6 +145,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   installStrictQueries(app)
   const { exportStallMsMax } = config
   installReadPreference(app, { readers: services.readers, exportStallMsMax })
+  installNamespaceReads(app, services.readPreferences)
   const otherMethods = installMethodNotAllowed(app)
   for (const schema of namedSchemas) app.addSchema(schema)
   await installOpenApi(app)
@@ -155,6 +165,8 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(watchRoutes, { ...services, eventStreams })
   app.register(stateHistoryRoutes)
   app.register(stateWatchRoutes, { ...services, eventStreams })
+  app.register(electionRoutes, { ...services, eventStreams })
+  app.register(eventRoutes, { ...services, eventStreams })
   app.register(snapshotRoutes, services)
   app.register(scanRoutes, services)
   app.register(changeRoutes, services)
@@ -169,6 +181,8 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(transferRoutes, services)
   app.register(stateTransactionRoutes, services)
   app.register(savepointRoutes, services)
+  app.register(lockRoutes, services)
+  app.register(lockReadRoutes)
   app.register(maintenanceRoutes, services)
   otherMethods.afterRoutes()
   return app

@@ -67,6 +67,17 @@ export const problems = {
     title: 'No such savepoint',
     remedy: 'See `savepoints` of `GET /state/transactions/{txId}` for those that there are.',
   },
+  'election-not-found': {
+    status: 404,
+    title: 'No such election',
+    remedy: 'It is made by the first who campaigns in it.',
+  },
+  'lock-not-found': {
+    status: 404,
+    title: 'No such lock',
+    remedy:
+      'A lock is there once somebody has acquired it; `GET /locks` lists those that are held.',
+  },
   'table-not-staged': {
     status: 404,
     title: 'Nothing is staged for the table',
@@ -84,11 +95,17 @@ export const problems = {
     remedy:
       'Name a revision up to `currentRevision`. If there was one, the database is an older copy: read the entries again.',
   },
+  'event-not-found': {
+    status: 404,
+    title: 'There is no such event yet',
+    remedy:
+      'Name an event up to `currentEvent`. If there was one, the database is an older copy: watch from the newest.',
+  },
   'events-compacted': {
     status: 410,
     title: 'Events that were asked for are gone',
     remedy:
-      'Read the entries again, and watch from a revision that is left: the oldest is `historyFrom`.',
+      'Read again what they were of, and watch from a revision or an event that is left: the oldest is `historyFrom`.',
   },
   'history-not-available': {
     status: 410,
@@ -134,9 +151,27 @@ export const problems = {
   },
   deadlock: {
     status: 409,
-    title: 'Transactions waited for each other in a circle, and this one gave way',
+    title: 'Requests waited for each other in a circle, and this one gave way',
     remedy:
-      'Its reservations are gone, and it is still active: reserve all that it needs again, in one request, or roll it back. `cycle` says who waited for what.',
+      'A transaction has lost its reservations and is still active: reserve all that it needs again, in one request, or roll it back. Who waited for a lock keeps those that it has: release them, and begin again. `cycle` says who waited for what.',
+  },
+  'lock-held': {
+    status: 409,
+    title: 'Others have the lock',
+    remedy:
+      'Wait for it with `waitMs`, or repeat later: `holders` say until when they have it at least, `waiters` who goes first.',
+  },
+  'not-leader': {
+    status: 409,
+    title: 'Another leads, or nobody does',
+    remedy:
+      'Do nothing that only the leader may do. Campaign with `waitMs` to be the next; `leader` says who leads now.',
+  },
+  'lock-lost': {
+    status: 409,
+    title: 'The lock is not held with this token',
+    remedy:
+      'Stop what it guards: the lease has run out, or was released or forced open. Acquire the lock again.',
   },
   'checkpoint-not-possible': {
     status: 409,

@@ -10,7 +10,9 @@ import { claimEmbeddedPostgres } from './database/embedded-claim.ts'
 import { migrate } from './database/migrate.ts'
 import { Route, routeTo } from './database/route.ts'
 import { explainTlsError } from './database/tls.ts'
+import { expiredEvents } from './events/expiry.ts'
 import { expiredAnswers } from './idempotency/expiry.ts'
+import { expiredLeases, lapsedLockWaits } from './locks/sweeps.ts'
 import { startSweeper } from './maintenance/sweeper.ts'
 import { startPublisher } from './mirror/publisher.ts'
 import { createPools, openReplicas, tlsOf } from './pools.ts'
@@ -97,7 +99,10 @@ export async function startServer(
     overdueTransactions(db, (count) => services.onTransactionEnd('expired', count)),
     stagedLeftovers(db, config),
     lapsedWaits(db),
+    lapsedLockWaits(db),
+    expiredLeases({ db, keeper: services.keeper }),
     expiredEntries({ db, committer: services.committer, pollMs: config.stateExpiryPollMs }),
+    expiredEvents(db, config.eventRetentionMs),
     replacedWrites(db, { pollMs: config.stateRetentionPollMs }),
     services.metadataIndexes.sweep,
     endedTransactions(db, config),
@@ -106,7 +111,11 @@ export async function startServer(
   for (const sweep of sweeps) started.defer(startSweeper(sweep, log).stop)
   started.defer(services.commitWatch.stop)
   started.defer(services.stateWatch.stop)
+  started.defer(services.channelWatch.stop)
+  started.defer(services.electionWatch.stop)
+  started.defer(services.publications.idle)
   started.defer(services.committer.idle)
+  started.defer(services.keeper.idle)
   started.defer(services.maintenance.stop)
   started.defer(services.openTransactions.endAll)
   services.checkpointer.start()

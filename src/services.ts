@@ -9,9 +9,17 @@ import { listPendingMigrations } from './database/migrate.ts'
 import { createReaders } from './database/replicas/reader.ts'
 import type { ReplicaSight, Replicas } from './database/replicas/replicas.ts'
 import { NoPrimaryError } from './database/route.ts'
+import { tellElection } from './elections/election-json.ts'
+import { createPublications } from './events/publications.ts'
+import type { PublishedEvent } from './events/queries.ts'
+import { createEventWatch } from './events/watch.ts'
 import { createExports } from './http/exports.ts'
 import type { Checks } from './http/health.ts'
 import { createMetrics } from './http/metrics.ts'
+import { createKeeper } from './locks/keeper.ts'
+import { eventText } from './locks/lock-json.ts'
+import { observeLocks } from './locks/observe.ts'
+import type { LockName } from './locks/rows.ts'
 import { createMaintenance, type Maintenance } from './maintenance/operations.ts'
 import { findRole } from './maintenance/queries.ts'
 import type { Publisher } from './mirror/publisher.ts'
@@ -19,6 +27,7 @@ import { createFileCache } from './scans/file-cache.ts'
 import { createEntryReader } from './state/entry-reader.ts'
 import { createMetadataIndexes, type MetadataIndexes } from './state/namespaces/metadata-indexes.ts'
 import { createNamespaces } from './state/namespaces.ts'
+import { createReadPreferences } from './state/read-preferences.ts'
 import { createOpenTransactions } from './state/transactions/open-transactions.ts'
 import { createStateWatch } from './state/watch.ts'
 import type { Storage } from './storage/storage.ts'
@@ -28,6 +37,8 @@ import { createTurns } from './watch/turns.ts'
 
 /** Connections of the pool that all who watch take for what they read. */
 const watchReadsMax = 2
+/** Demands on locks that may wait for their batch. */
+const lockQueueMax = 20_000
 
 /** What the services stand on. */
 export interface Ground {
@@ -68,7 +79,15 @@ export function createServices(config: Config, ground: Ground): Services & Backg
   const takeTurn = createTurns(watchReadsMax)
   const watching = { db, seats, takeTurn, pollMs: config.watchPollMs, log }
   const commitWatch = createCommitWatch(watching)
-  const stateWatch = createStateWatch({ ...watching, bookmarkMs: config.watchBookmarkMs })
+  const withBookmarks = { ...watching, bookmarkMs: config.watchBookmarkMs }
+  const stateWatch = createStateWatch(withBookmarks)
+  const channelWatch = createEventWatch({ ...withBookmarks, topic: 'channel' })
+  const electionWatch = createEventWatch({ ...withBookmarks, topic: 'election' })
+  const onPublished = (events: readonly PublishedEvent[]) => {
+    metrics.publishedEvents.inc(events.length)
+    channelWatch.wake(events.map(({ channel }) => channel))
+  }
+  const publications = createPublications({ db, queueMax: config.eventQueueMax, onPublished })
   const namespaces = createNamespaces(db)
   const fileCache = createFileCache({ db, copyPool, bytesMax: config.scanCacheBytesMax })
   const committer = createCommitter({
@@ -92,6 +111,31 @@ export function createServices(config: Config, ground: Ground): Services & Backg
     aliveMs: config.transactionClaimMs,
     log,
   })
+  const keeper = createKeeper({
+    pool,
+    db,
+    queueMax: lockQueueMax,
+    holdersMax: config.lockHoldersMax,
+    waitersMax: config.lockWaitersMax,
+    aliveMs: config.lockWaiterAliveMs,
+    pollMs: config.lockPollMs,
+    tell: (kind, event) =>
+      kind === 'election' ? tellElection(event) : { kind: event.kind, payload: eventText(event) },
+    onBatch(batch) {
+      electionWatch.wake(namesOf(batch.changed, 'election'))
+      observeLocks(metrics, batch)
+    },
+    onDeadlock(facts) {
+      metrics.lockDeadlocks.inc()
+      log.warn(facts, 'a deadlock over locks was ended: one request gave way')
+    },
+    onWait({ kind, name, holder, seconds, result }) {
+      metrics.lockWaitSeconds.observe({ kind, result }, seconds)
+      if (seconds * 1000 < config.lockSlowWaitMs) return
+      log.warn({ kind, name, holder, seconds, result }, 'a request waited long for a lock')
+    },
+    log,
+  })
   const metadataIndexes = createMetadataIndexes({ db, log })
   const openTransactions = createOpenTransactions({
     db,
@@ -107,6 +151,7 @@ export function createServices(config: Config, ground: Ground): Services & Backg
     readers,
     replicas,
     namespaces,
+    readPreferences: createReadPreferences({ db, hasReplicas: config.replicaUrls.length > 0 }),
     entryReader: createEntryReader(db),
     stateValueBytesMax: config.stateValueBytesMax,
     stateOperationsMax: config.stateOperationsMax,
@@ -121,6 +166,7 @@ export function createServices(config: Config, ground: Ground): Services & Backg
     onPrimaryMoved() {
       fileCache.clear()
       namespaces.forget()
+      keeper.forget()
       replicas.distrust()
       void openTransactions.endAll()
     },
@@ -129,6 +175,11 @@ export function createServices(config: Config, ground: Ground): Services & Backg
     onIndexesWanted: metadataIndexes.wake,
     commitWatch,
     stateWatch,
+    channelWatch,
+    electionWatch,
+    publications,
+    onPublished,
+    eventBytesMax: config.eventBytesMax,
     checkpointer: createCheckpointer({
       db,
       copyPool,
@@ -160,6 +211,12 @@ export function createServices(config: Config, ground: Ground): Services & Backg
       metrics.deadlocks.inc()
       log.warn(facts, 'a deadlock of reservations was ended: one transaction gave way')
     },
+    keeper,
+    lockTtlMsMax: config.lockTtlMsMax,
+    lockDelayMsMax: config.lockDelayMsMax,
+    lockWaitMsMax: config.lockWaitMsMax,
+    onLockRefused: (reason) => metrics.lockRefusals.inc({ reason }),
+    onForced: (facts) => log.warn(facts, 'a lock was forced open'),
     onTransactionEnd: (outcome, count) => metrics.transactions.inc({ outcome, reason: '' }, count),
     dataDir: config.dataDir,
     storage,
@@ -177,10 +234,15 @@ export function createServices(config: Config, ground: Ground): Services & Backg
       mirror: publisher.status,
       watchers: seats.taken,
       reservationWaiters: reservationWaiters.count,
+      locks: keeper.counts,
       replicas: replicas.list,
       stateTransactions: openTransactions.count,
     },
   }
+}
+
+function namesOf(locks: readonly LockName[], wanted: LockName['kind']): string[] {
+  return locks.flatMap(({ kind, name }) => (kind === wanted ? name : []))
 }
 
 function createChecks(config: Config, db: Db, publisher: Ground['publisher']): Checks {

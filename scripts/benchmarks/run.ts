@@ -12,9 +12,11 @@ import type { Benchmark, Ground } from './benchmark.ts'
 import { checkpoint } from './checkpoint.ts'
 import { hotTable, manyTables } from './commits.ts'
 import { contention } from './contention.ts'
+import { events } from './events.ts'
 import { growth } from './growth.ts'
 import { importing } from './import.ts'
 import { largeCommit } from './large-commit.ts'
+import { locks } from './locks.ts'
 import { mirror } from './mirror.ts'
 import { scans } from './scans.ts'
 import { state } from './state.ts'
@@ -27,10 +29,12 @@ const benchmarks: Record<string, Benchmark<any>> = {
   'hot-table': hotTable,
   'many-tables': manyTables,
   contention,
+  events,
   growth,
   checkpoint,
   import: importing,
   'large-commit': largeCommit,
+  locks,
   mirror,
   scan: scans,
   state,

@@ -80,6 +80,8 @@ export async function startTestServer(
   t.teardown(() => services.checkpointer.stop())
   t.teardown(() => services.commitWatch.stop())
   t.teardown(() => services.stateWatch.stop())
+  t.teardown(() => services.channelWatch.stop())
+  t.teardown(() => services.electionWatch.stop())
   const app = await buildApp({ config, services, log })
   t.teardown(() => app.close())
   const address = await app.listen({ host: config.host, port: 0 })
