@@ -475,6 +475,7 @@ create table transactions (
   claimed_until timestamp with time zone,
   view pg_snapshot,
   state_results json,
+  fences json,
   constraint transactions_pkey PRIMARY KEY (id),
   constraint transactions_state_check CHECK ((state = ANY (ARRAY['active'::text, 'committing'::text, 'committed'::text, 'rolling-back'::text, 'rolled-back'::text, 'expired'::text])))
 );
@@ -489,3 +490,4 @@ comment on column transactions.claim is 'While committing: the attempt that has 
 comment on column transactions.claimed_until is 'Until when that attempt is taken to live; it renews the time.';
 comment on column transactions.view is 'What all its reads see, once there was one.';
 comment on column transactions.state_results is 'What became of each proposal to the state, as it was answered; null where there was none.';
+comment on column transactions.fences is 'As they were given; null where there are none.';

@@ -538,6 +538,10 @@ export interface Transactions {
   created_at: Instant;
   ended_at: Instant | null;
   expires_at: Instant | null;
+  /**
+   * As they were given; null where there are none.
+   */
+  fences: string | null;
   id: string;
   /**
    * Whether anything may be staged for it, or left of that.

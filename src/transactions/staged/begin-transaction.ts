@@ -9,7 +9,7 @@ import type { Asked } from '../../tables/create-table.ts'
 import { tableNotFound } from '../../tables/get-table.ts'
 import { findTableIds } from '../../tables/queries.ts'
 import { tableKey } from '../../tables/rules.ts'
-import { refuseField, termsOf } from '../commit-transaction.ts'
+import { termsOf } from '../commit-transaction.ts'
 import { readEntries, type TableEntry } from '../entries.ts'
 import { repeatedTable } from '../judge.ts'
 import type { TransactionRow } from '../queries.ts'
@@ -37,10 +37,9 @@ export async function beginTransaction(
   { idempotent, answer }: Asked<TransactionRow>,
 ): Promise<WriteOutcome> {
   const { db, idempotencyRetentionMs: retentionMs } = context
-  refuseField(body, 'fences')
-  refuseField(body, 'state')
+  refuseState(body)
   const expiresInMs = readExpiry(body, context)
-  const terms = { ...termsOf(body), expiresInMs }
+  const terms = { ...termsOf(body), expiresInMs, fences: body.fences }
   const entries = readEntries(body.tables ?? [], { isWhole: false })
   const texts = elementSources(memberSources(text).get('tables') ?? '[]')
   const { changes, chunks } = await receiveEntries(context, terms.id, { entries, texts })
@@ -64,6 +63,12 @@ export async function beginTransaction(
   } finally {
     if (!isBegun) await abandonAll(chunks)
   }
+}
+
+function refuseState({ state }: CreateTransaction): void {
+  if (state === undefined) return
+  const detail = 'The field state is not offered yet without `commit: true`.'
+  throw new Problem('not-implemented', detail, { facts: { field: 'state' } })
 }
 
 /** Of requests at once some may go beyond, as many as there are connections. */
