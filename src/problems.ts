@@ -285,6 +285,12 @@ export const problems = {
     title: 'Not offered yet',
     remedy: 'Leave out what `detail` names.',
   },
+  'backend-not-available': {
+    status: 501,
+    title: 'The server cannot hold locks with this backend',
+    remedy:
+      'Use `backend: "lease"`, or have the server reach PostgreSQL without a pooler of transactions in between.',
+  },
   'database-unavailable': {
     status: 503,
     title: 'The database is away',

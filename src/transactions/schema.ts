@@ -153,7 +153,7 @@ export const CommitStaged = define(
     { fences: Type.Optional(Fences) },
     {
       description: 'Fences beside those that the transaction has.',
-      examples: [{ fences: [{ lock: 'orders-writer', token: 42 }] }],
+      examples: [{ fences: [] }],
     },
   ),
 )
