@@ -132,11 +132,14 @@ create table lock_holders (
   ttl_ms bigint not null,
   lock_delay_ms bigint not null default 0,
   metadata json,
+  request_id uuid,
   granted_at timestamp with time zone not null,
   expires_at timestamp with time zone not null,
   constraint lock_holders_pkey PRIMARY KEY (lock_id, holder),
   constraint lock_holders_mode_check CHECK ((mode = ANY (ARRAY['exclusive'::text, 'shared'::text])))
 ) with (fillfactor=50);
+CREATE INDEX lock_holders_holder_idx ON public.lock_holders USING btree (holder);
+comment on column lock_holders.request_id is 'The request that was granted it, if it was one alone: should nobody wait for its answer any more, the lock is given free.';
 comment on column lock_holders.expires_at is 'From then on it holds the lock no more, whether the row was removed or not.';
 
 create table lock_waits (
@@ -145,6 +148,10 @@ create table lock_waits (
   holder text not null,
   mode text not null,
   priority smallint not null default 0,
+  place bigint not null,
+  ttl_ms bigint not null,
+  lock_delay_ms bigint not null default 0,
+  metadata json,
   begun_at timestamp with time zone not null default clock_timestamp(),
   alive_until timestamp with time zone not null,
   cycle json,
@@ -153,7 +160,8 @@ create table lock_waits (
 );
 CREATE INDEX lock_waits_alive_idx ON public.lock_waits USING btree (alive_until);
 CREATE INDEX lock_waits_holder_idx ON public.lock_waits USING btree (holder);
-CREATE INDEX lock_waits_line_idx ON public.lock_waits USING btree (lock_id, priority DESC, begun_at, request_id);
+CREATE INDEX lock_waits_line_idx ON public.lock_waits USING btree (lock_id, priority DESC, place);
+comment on column lock_waits.place is 'Within a priority, who has the lower one goes first.';
 comment on column lock_waits.alive_until is 'Until when the server of the request is taken to live; it renews the time.';
 comment on column lock_waits.cycle is 'Of a request that was chosen to end a deadlock: its cycle. It waits no more.';
 
@@ -164,14 +172,16 @@ create table locks (
   token bigint not null default 0,
   delayed_until timestamp with time zone,
   last_event bigint not null default 0,
+  revision bigint not null default 0,
   created_at timestamp with time zone not null default clock_timestamp(),
   constraint locks_name_key UNIQUE (kind, name),
   constraint locks_pkey PRIMARY KEY (id),
   constraint locks_kind_check CHECK ((kind = ANY (ARRAY['lock'::text, 'election'::text])))
 ) with (fillfactor=50);
 comment on column locks.token is 'Of the last grant; every grant has a higher one than all before it.';
-comment on column locks.delayed_until is 'Until when nobody else gets it, because a holder has let it expire; null where that was never so.';
+comment on column locks.delayed_until is 'Until when nobody gets it, because a holder has let it expire; null where that was never so.';
 comment on column locks.last_event is 'Number of its last event.';
+comment on column locks.revision is 'Rises with every change of the lock, of who has it and of who waits for it, but for renewals of leases and of waits.';
 
 create table maintenance_operations (
   operation_id uuid not null,

@@ -20,6 +20,8 @@ import { installRequestSpans } from './http/request-spans.ts'
 import { namedSchemas } from './http/schema.ts'
 import { installEventStreams } from './http/server-sent-events.ts'
 import { installStrictQueries, strictSchemas } from './http/validation.ts'
+import { lockReadRoutes } from './locks/read-routes.ts'
+import { type LockRoutesContext, lockRoutes } from './locks/routes.ts'
 import { maintenanceRoutes } from './maintenance/routes.ts'
 import type { MaintenanceContext } from './maintenance/start-operation.ts'
 import type { AdoptContext } from './mirror/adopt-commits.ts'
@@ -77,7 +79,8 @@ export interface Services
     TransferContext,
     StagedTransactionRoutesContext,
     StateWatchContext,
-    ReservationRoutesContext {
+    ReservationRoutesContext,
+    LockRoutesContext {
   checks: Checks
   notes: Notes
   readers: Readers
@@ -158,6 +161,8 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(namespaceRoutes, services)
   app.register(searchRoutes, services)
   app.register(transferRoutes, services)
+  app.register(lockRoutes, services)
+  app.register(lockReadRoutes)
   app.register(maintenanceRoutes, services)
   otherMethods.afterRoutes()
   return app

@@ -62,6 +62,12 @@ export const problems = {
     title: 'No such entry',
     remedy: 'List the entries with `GET /state/{namespace}/entries`.',
   },
+  'lock-not-found': {
+    status: 404,
+    title: 'No such lock',
+    remedy:
+      'A lock is there once somebody has acquired it; `GET /locks` lists those that are held.',
+  },
   'table-not-staged': {
     status: 404,
     title: 'Nothing is staged for the table',
@@ -123,9 +129,21 @@ export const problems = {
   },
   deadlock: {
     status: 409,
-    title: 'Transactions waited for each other in a circle, and this one gave way',
+    title: 'Requests waited for each other in a circle, and this one gave way',
     remedy:
-      'Its reservations are gone, and it is still active: reserve all that it needs again, in one request, or roll it back. `cycle` says who waited for what.',
+      'A transaction has lost its reservations and is still active: reserve all that it needs again, in one request, or roll it back. Who waited for a lock keeps those that it has: release them, and begin again. `cycle` says who waited for what.',
+  },
+  'lock-held': {
+    status: 409,
+    title: 'Others have the lock',
+    remedy:
+      'Wait for it with `waitMs`, or repeat later: `holders` say until when they have it at least, `waiters` who goes first.',
+  },
+  'lock-lost': {
+    status: 409,
+    title: 'The lock is not held with this token',
+    remedy:
+      'Stop what it guards: the lease has run out, or was released or forced open. Acquire the lock again.',
   },
   'checkpoint-not-possible': {
     status: 409,

@@ -11,6 +11,7 @@ import { migrate } from './database/migrate.ts'
 import { Route, routeTo } from './database/route.ts'
 import { explainTlsError } from './database/tls.ts'
 import { expiredAnswers } from './idempotency/expiry.ts'
+import { expiredLeases, lapsedLockWaits } from './locks/sweeps.ts'
 import { startSweeper } from './maintenance/sweeper.ts'
 import { startPublisher } from './mirror/publisher.ts'
 import { createPools, openReplicas, tlsOf } from './pools.ts'
@@ -93,6 +94,8 @@ export async function startServer(
     overdueTransactions(db, (count) => services.onTransactionEnd('expired', count)),
     stagedLeftovers(db, config),
     lapsedWaits(db),
+    lapsedLockWaits(db),
+    expiredLeases({ db, keeper: services.keeper }),
     expiredEntries({ db, committer: services.committer, pollMs: config.stateExpiryPollMs }),
     replacedWrites(db, { pollMs: config.stateRetentionPollMs }),
     services.metadataIndexes.sweep,
@@ -102,6 +105,7 @@ export async function startServer(
   started.defer(services.commitWatch.stop)
   started.defer(services.stateWatch.stop)
   started.defer(services.committer.idle)
+  started.defer(services.keeper.idle)
   started.defer(services.maintenance.stop)
   services.checkpointer.start()
   started.defer(services.checkpointer.stop)

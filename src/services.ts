@@ -12,6 +12,8 @@ import { NoPrimaryError } from './database/route.ts'
 import { createExports } from './http/exports.ts'
 import type { Checks } from './http/health.ts'
 import { createMetrics } from './http/metrics.ts'
+import { createKeeper } from './locks/keeper.ts'
+import { observeLocks } from './locks/observe.ts'
 import { createMaintenance, type Maintenance } from './maintenance/operations.ts'
 import { findRole } from './maintenance/queries.ts'
 import type { Publisher } from './mirror/publisher.ts'
@@ -27,6 +29,8 @@ import { createTurns } from './watch/turns.ts'
 
 /** Connections of the pool that all who watch take for what they read. */
 const watchReadsMax = 2
+/** Demands on locks that may wait for their batch. */
+const lockQueueMax = 20_000
 
 /** What the services stand on. */
 export interface Ground {
@@ -89,6 +93,22 @@ export function createServices(config: Config, ground: Ground): Services & Backg
     aliveMs: config.transactionClaimMs,
     log,
   })
+  const keeper = createKeeper({
+    pool,
+    db,
+    queueMax: lockQueueMax,
+    holdersMax: config.lockHoldersMax,
+    waitersMax: config.lockWaitersMax,
+    aliveMs: config.lockWaiterAliveMs,
+    pollMs: config.lockPollMs,
+    onBatch: (batch) => observeLocks(metrics, batch),
+    onWait({ kind, name, holder, seconds, result }) {
+      metrics.lockWaitSeconds.observe({ kind, result }, seconds)
+      if (seconds * 1000 < config.lockSlowWaitMs) return
+      log.warn({ kind, name, holder, seconds, result }, 'a request waited long for a lock')
+    },
+    log,
+  })
   const metadataIndexes = createMetadataIndexes({ db, log })
   return {
     db,
@@ -105,6 +125,7 @@ export function createServices(config: Config, ground: Ground): Services & Backg
     onPrimaryMoved() {
       fileCache.clear()
       namespaces.forget()
+      keeper.forget()
       replicas.distrust()
     },
     committer,
@@ -143,6 +164,12 @@ export function createServices(config: Config, ground: Ground): Services & Backg
       metrics.deadlocks.inc()
       log.warn(facts, 'a deadlock of reservations was ended: one transaction gave way')
     },
+    keeper,
+    lockTtlMsMax: config.lockTtlMsMax,
+    lockDelayMsMax: config.lockDelayMsMax,
+    lockWaitMsMax: config.lockWaitMsMax,
+    onLockRefused: (reason) => metrics.lockRefusals.inc({ reason }),
+    onForced: (facts) => log.warn(facts, 'a lock was forced open'),
     onTransactionEnd: (outcome, count) => metrics.transactions.inc({ outcome, reason: '' }, count),
     dataDir: config.dataDir,
     storage,
@@ -160,6 +187,7 @@ export function createServices(config: Config, ground: Ground): Services & Backg
       mirror: publisher.status,
       watchers: seats.taken,
       reservationWaiters: reservationWaiters.count,
+      locks: keeper.counts,
       replicas: replicas.list,
     },
   }

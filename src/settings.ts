@@ -175,6 +175,23 @@ export const SettingsSchema = Type.Object({
     200,
     'Time between two looks for reservations that ended at other servers.',
   ),
+  LOCK_TTL_MS_MAX: wait(86_400_000, 'Time for which a lock is leased at most.'),
+  LOCK_DELAY_MS_MAX: wait(
+    60_000,
+    'Time at most for which nobody gets a lock whose holder has let it expire.',
+  ),
+  LOCK_HOLDERS_MAX: count(1_000, 'Holders that may share a lock; more wait.'),
+  LOCK_WAIT_MS_MAX: wait(60_000, 'Time for which a request may wait for a lock at most.'),
+  LOCK_WAITERS_MAX: count(10_000, 'Requests that wait for locks at most; more get 429.'),
+  LOCK_WAITER_ALIVE_MS: wait(
+    5_000,
+    'Time without a sign of life of its server after which a request that waits for a lock is forgotten.',
+  ),
+  LOCK_SLOW_WAIT_MS: wait(10_000, 'Time from which on a wait for a lock is logged.'),
+  LOCK_POLL_MS: wait(
+    25,
+    'Time between two looks for locks that were let expire, or that other servers have granted, while requests wait.',
+  ),
   STATE_VALUE_BYTES_MAX: count(8 * 1024 * 1024, 'Size of the value of a state entry at most.'),
   STATE_OPERATIONS_MAX: count(10_000, 'Operations on state entries in one request at most.'),
   STATE_EXPIRY_POLL_MS: wait(1_000, 'Time between two looks for state entries that have expired.'),

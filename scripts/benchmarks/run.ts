@@ -15,6 +15,7 @@ import { contention } from './contention.ts'
 import { growth } from './growth.ts'
 import { importing } from './import.ts'
 import { largeCommit } from './large-commit.ts'
+import { locks } from './locks.ts'
 import { mirror } from './mirror.ts'
 import { scans } from './scans.ts'
 import { state } from './state.ts'
@@ -31,6 +32,7 @@ const benchmarks: Record<string, Benchmark<any>> = {
   checkpoint,
   import: importing,
   'large-commit': largeCommit,
+  locks,
   mirror,
   scan: scans,
   state,

@@ -61,6 +61,34 @@ export async function inPipelinedTransaction<Result>(
   }
 }
 
+/**
+ * Runs one statement in a transaction of its own at READ COMMITTED, on a pool with `pipeline`: all that it takes travels
+ * together, so that it costs one journey. It is prepared and planned as those of `inPipelinedTransaction`.
+ */
+export async function inOneJourney<Result>(
+  pool: Pool,
+  issue: (tx: Tx) => Promise<Result>,
+): Promise<Committed<Result>> {
+  const client = await pool.connect()
+  let broken: Error | undefined
+  try {
+    const begun = client.query(begin)
+    const answered = issue(transactionOver(client, begun, {}))
+    const committing = client.query('commit')
+    const token = readToken(client.query(consistencyTokenQuery))
+    const [result, { command }] = await Promise.all([answered, committing])
+    if (command !== 'COMMIT') throw new Error('PostgreSQL has rolled the transaction back')
+    return { result, consistencyToken: await token }
+  } catch (error) {
+    await client.query('rollback').catch((cause) => {
+      broken = cause
+    })
+    throw error
+  } finally {
+    client.release(broken)
+  }
+}
+
 /** What is special about a transaction. */
 export interface PipelineSettings {
   /**

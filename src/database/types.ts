@@ -175,6 +175,10 @@ export interface LockHolders {
   lock_id: BigInteger;
   metadata: string | null;
   mode: string;
+  /**
+   * The request that was granted it, if it was one alone: should nobody wait for its answer any more, the lock is given free.
+   */
+  request_id: string | null;
   token: BigInteger;
   ttl_ms: BigInteger;
 }
@@ -182,7 +186,7 @@ export interface LockHolders {
 export interface Locks {
   created_at: Generated<Instant>;
   /**
-   * Until when nobody else gets it, because a holder has let it expire; null where that was never so.
+   * Until when nobody gets it, because a holder has let it expire; null where that was never so.
    */
   delayed_until: Instant | null;
   id: Generated<BigInteger>;
@@ -192,6 +196,10 @@ export interface Locks {
    */
   last_event: Generated<BigInteger>;
   name: string;
+  /**
+   * Rises with every change of the lock, of who has it and of who waits for it, but for renewals of leases and of waits.
+   */
+  revision: Generated<BigInteger>;
   /**
    * Of the last grant; every grant has a higher one than all before it.
    */
@@ -209,10 +217,17 @@ export interface LockWaits {
    */
   cycle: string | null;
   holder: string;
+  lock_delay_ms: Generated<BigInteger>;
   lock_id: BigInteger;
+  metadata: string | null;
   mode: string;
+  /**
+   * Within a priority, who has the lower one goes first.
+   */
+  place: Generated<BigInteger>;
   priority: Generated<number>;
   request_id: string;
+  ttl_ms: BigInteger;
 }
 
 export interface MaintenanceOperations {

@@ -21,6 +21,11 @@ export interface Metrics {
   removedLogFiles: Counter
   reservationWaitSeconds: Histogram<'result'>
   deadlocks: Counter
+  lockGrants: Counter<'kind' | 'mode'>
+  lockHoldSeconds: Histogram<'kind' | 'end'>
+  lockWaitSeconds: Histogram<'kind' | 'result'>
+  lockRefusals: Counter<'reason'>
+  lockDeadlocks: Counter
   repeatedReads: Counter
 }
 
@@ -31,6 +36,7 @@ export interface Gauges {
   mirror: () => MirrorNumbers
   watchers: () => number
   reservationWaiters: () => number
+  locks: () => { waiting: number; inFlight: number; waiters: number }
   replicas: () => readonly { name: string; healthy: boolean; lagMs: number | undefined }[]
 }
 
@@ -123,6 +129,7 @@ export function createMetrics(): Metrics {
       help: 'Deadlocks of reservations that this server has found and ended.',
       registers,
     }),
+    ...lockMetrics(registers),
     repeatedReads: new Counter({
       name: 'deltaworks_repeated_reads_total',
       help: 'Reads that failed on a replica and were repeated on the primary.',
@@ -161,8 +168,46 @@ function transactionMetrics(registers: Registry[]) {
   }
 }
 
+const longSeconds = [0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
+
+function lockMetrics(registers: Registry[]) {
+  return {
+    lockGrants: new Counter({
+      name: 'deltaworks_lock_grants_total',
+      help: 'Locks and elections that this server has granted, by kind and mode.',
+      labelNames: ['kind', 'mode'] as const,
+      registers,
+    }),
+    lockHoldSeconds: new Histogram({
+      name: 'deltaworks_lock_hold_seconds',
+      help: 'Time for which locks were held, by kind and by how it ended: released, expired or forced.',
+      labelNames: ['kind', 'end'] as const,
+      buckets: [0.01, 0.1, 1, 10, 60, 600, 3600, 86_400],
+      registers,
+    }),
+    lockWaitSeconds: new Histogram({
+      name: 'deltaworks_lock_wait_seconds',
+      help: 'Time for which requests waited for locks, by kind and by how it ended.',
+      labelNames: ['kind', 'result'] as const,
+      buckets: longSeconds,
+      registers,
+    }),
+    lockRefusals: new Counter({
+      name: 'deltaworks_lock_refusals_total',
+      help: 'Requests about locks that were refused, by reason: held by others, lost by the holder, or a deadlock.',
+      labelNames: ['reason'] as const,
+      registers,
+    }),
+    lockDeadlocks: new Counter({
+      name: 'deltaworks_lock_deadlocks_total',
+      help: 'Deadlocks over locks, and perhaps reservations, that this server has found and ended.',
+      registers,
+    }),
+  }
+}
+
 function registerGauges(registry: Registry, gauges: Gauges): void {
-  const { commits, pool, mirror, watchers, reservationWaiters, replicas } = gauges
+  const { commits, pool, mirror, watchers, reservationWaiters, locks, replicas } = gauges
   const registers = [registry]
   const gauge = (name: string, help: string, read: () => number) =>
     new Gauge({
@@ -189,6 +234,8 @@ function registerGauges(registry: Registry, gauges: Gauges): void {
   gauge('commit_in_flight_units', 'Units of work in batches in flight.', () => commits().inFlight)
   gauge('watchers', 'Streams of events that are open.', watchers)
   gauge('reservation_waiters', 'Requests that wait for reservations.', reservationWaiters)
+  gauge('lock_waiters', 'Requests that wait for locks.', () => locks().waiters)
+  gauge('lock_queue_demands', 'Demands on locks that wait for their batch.', () => locks().waiting)
   labelled(
     'mirror_tables',
     ['state', 'Tables by the state of their mirror.'],

@@ -17,6 +17,11 @@ const tags = [
     name: 'state',
     description: 'Values under keys: offsets, watermarks, configuration. Versioned, and watched.',
   },
+  {
+    name: 'locks',
+    description:
+      'Leases, each with a token that rises with every grant, and lines of those who wait.',
+  },
   { name: 'snapshots', description: 'A table as it stands, or stood at a version or a time.' },
   { name: 'changes', description: 'What is another at one version than at another.' },
   { name: 'scans', description: 'The files of a table that a reader needs.' },

@@ -1,0 +1,331 @@
+import { type RawBuilder, sql } from 'kysely'
+import type { Db, Tx } from '../database/connect.ts'
+import type { Holder, LockEvent, LockName, LockRow, LockWrites, Waiting } from './rows.ts'
+
+/** A lock and its id. */
+export interface NamedLock extends LockName {
+  id: number
+}
+
+/** Those of these locks that there are. */
+export async function findLocks(db: Db, names: readonly LockName[]): Promise<NamedLock[]> {
+  if (names.length === 0) return []
+  const { rows } = await sql<NamedLock>`
+    select l.id, l.kind, l.name from ${named(names)} join locks l using (kind, name)`.execute(db)
+  return rows
+}
+
+/**
+ * Makes those of these locks that are not there, in one order so that two makers cannot wait for each other in a circle.
+ * A lock that nobody has ever had is none that anybody sees, so it does no harm to make one in vain.
+ */
+export async function makeLocks(db: Db, names: readonly LockName[]): Promise<void> {
+  if (names.length === 0) return
+  await sql`
+    insert into locks (kind, name)
+    select distinct kind, name from ${named(names)}
+    where not exists (select from locks l where l.kind = n.kind and l.name = n.name)
+    order by kind, name
+    on conflict (kind, name) do nothing`.execute(db)
+}
+
+function named(names: readonly LockName[]): RawBuilder<unknown> {
+  return sql`unnest(
+      ${names.map(({ kind }) => kind)}::text[],
+      ${names.map(({ name }) => name)}::text[]) as n (kind, name)`
+}
+
+/** Locks the rows of locks in the order of their ids. With `skipHeld` it passes by those that another transaction holds. */
+export async function lockLocks(
+  tx: Tx,
+  ids: readonly number[],
+  { skipHeld }: { skipHeld: boolean },
+): Promise<LockRow[]> {
+  const { rows } = await sql<LockRow>`
+    select id, token, ${ms(sql`delayed_until`)} as "delayedUntil", last_event as "lastEvent",
+      revision
+    from locks where id = any(${ids}::bigint[])
+    order by id
+    for update ${skipHeld ? sql`skip locked` : sql``}`.execute(tx)
+  return rows
+}
+
+/** Who has locks, and what the database says of the time. */
+export interface FoundHolders {
+  holders: (Holder & { lockId: number })[]
+  /** Epoch milliseconds. */
+  now: number
+  /** Of its write-ahead log: how often a standby has taken over, and one more. */
+  timeline: number
+}
+
+const timelineNow = sql`('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::bigint`
+
+/** Those that have the locks, whose rows must be locked, with those whose time is over. */
+export async function listHolders(tx: Tx, ids: readonly number[]): Promise<FoundHolders> {
+  const { rows } = await sql<Holder & { lockId: number | null; now: number; timeline: number }>`
+    select clock.now, clock.timeline, h.lock_id as "lockId", ${holderColumns}
+    from (
+      select (extract(epoch from clock_timestamp()) * 1000)::bigint as now,
+        ${timelineNow} as timeline
+    ) as clock
+    left join lock_holders h on h.lock_id = any(${ids}::bigint[])`.execute(tx)
+  const [{ now, timeline } = { now: 0, timeline: 1 }] = rows
+  const holders = rows.flatMap(({ lockId, ...row }) =>
+    lockId === null ? [] : [{ ...row, lockId }],
+  )
+  return { holders, now, timeline }
+}
+
+/** Columns of a row of `lock_holders`, as `h`. */
+export const holderColumns = sql`
+      h.holder, h.mode, h.token, h.ttl_ms as "ttlMs", h.lock_delay_ms as "lockDelayMs",
+      h.metadata::text as metadata, h.request_id as "requestId",
+      ${ms(sql`h.granted_at`)} as "grantedAt", ${ms(sql`h.expires_at`)} as "expiresAt"`
+
+/** Names a holder of a lock. */
+export interface HolderKey {
+  lockId: number
+  holder: string
+}
+
+/**
+ * Locks those of the holders whose time is over and answers them: a lease that is being renewed at this moment is waited
+ * for, and goes on.
+ */
+export async function lockExpired(tx: Tx, keys: readonly HolderKey[]): Promise<HolderKey[]> {
+  const { rows } = await sql<HolderKey>`
+    select h.lock_id as "lockId", h.holder from ${holderKeys(keys)}
+    join lock_holders h on h.lock_id = k.lock_id and h.holder = k.holder
+    where h.expires_at <= clock_timestamp()
+    order by h.lock_id, h.holder
+    for update of h`.execute(tx)
+  return rows
+}
+
+function holderKeys(keys: readonly HolderKey[]): RawBuilder<unknown> {
+  return sql`unnest(
+      ${keys.map(({ lockId }) => lockId)}::bigint[],
+      ${keys.map(({ holder }) => holder)}::text[]) as k (lock_id, holder)`
+}
+
+/** A request in a line as it was found. */
+export interface FoundWait extends Waiting {
+  lockId: number
+  /** Whether it counts: its server lives, and it was not chosen to end a deadlock. */
+  counts: boolean
+  cycle: string | null
+}
+
+/** Requests that wait, of each lock the first; beside them the requests of these ids. */
+export async function listWaits(
+  tx: Tx,
+  ids: readonly number[],
+  { requestIds, limit }: { requestIds: readonly string[]; limit: number },
+): Promise<FoundWait[]> {
+  const { rows } = await sql<FoundWait>`
+    select ${waitColumns} from unnest(${ids}::bigint[]) as l (id) cross join lateral (
+      select * from lock_waits one
+      where one.lock_id = l.id and ${countsAs(sql`one`)}
+      order by one.priority desc, one.place
+      limit ${limit}
+    ) as w
+    union all
+    select ${waitColumns} from lock_waits w
+    where w.request_id = any(${requestIds}::uuid[])
+    order by priority desc, place`.execute(tx)
+  return rows
+}
+
+/** Whether a row of `lock_waits` stands for a request that waits. */
+export function countsAs(wait: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`(${wait}.cycle is null and ${wait}.alive_until > clock_timestamp())`
+}
+
+/** Columns of a row of `lock_waits`, as `w`. */
+export const waitColumns = sql`
+      w.lock_id as "lockId", w.request_id as "requestId", w.holder, w.mode, w.priority, w.place,
+      w.ttl_ms as "ttlMs", w.lock_delay_ms as "lockDelayMs", w.metadata::text as metadata,
+      ${ms(sql`w.begun_at`)} as "begunAt", ${countsAs(sql`w`)} as counts, w.cycle::text as cycle`
+
+/** An instant as epoch milliseconds. */
+export function ms(instant: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`(extract(epoch from ${instant}) * 1000)::bigint`
+}
+
+/** What the writes of one lock belong to. */
+export type WritesOfLock = LockWrites & { lockId: number; topic: LockName['kind'] }
+
+/** What holds for all writes of a batch. */
+export interface WriteSettings {
+  /** The timeline on which the locks were read. */
+  timeline: number
+  /** For how long the server of those who wait lives at least, in milliseconds. */
+  aliveMs: number
+  textOf: (event: LockEvent) => string
+}
+
+/** What was written. */
+export interface Written {
+  /** Ids of the locks whose writes have been made. */
+  lockIds: Set<number>
+  /** Epoch milliseconds by the clock of the database. */
+  now: number
+}
+
+/**
+ * Makes the writes of locks in one statement: all those of a lock, or none where it has another revision by now than it
+ * was judged on, is on another timeline, or another transaction holds its row.
+ */
+export async function writeLocks(
+  tx: Tx,
+  writes: readonly WritesOfLock[],
+  { timeline, aliveMs, textOf }: WriteSettings,
+): Promise<Written> {
+  const all = <Part>(part: (one: WritesOfLock) => readonly Part[]) =>
+    writes.flatMap((one) => part(one).map((row) => ({ row, lockId: one.lockId, topic: one.topic })))
+  const { rows } = await sql<{ now: number; id: number | null }>`
+    with moved as (${moveLocks(writes, timeline)}),
+    gone as (${deleteHolders(all(({ gone }) => gone))}),
+    put as (${putHolders(all(({ holders }) => holders))}),
+    departed as (${deleteWaits(all(({ left }) => left))}),
+    lined_up as (${insertWaits(
+      all(({ waits }) => waits),
+      aliveMs,
+    )}),
+    broken as (${breakWaits(all(({ broken }) => broken))}),
+    told as (${insertEvents(
+      all(({ events }) => events),
+      textOf,
+    )})
+    select clock.now, moved.id
+    from (select ${ms(sql`clock_timestamp()`)} as now) as clock left join moved on true`.execute(tx)
+  return {
+    lockIds: new Set(rows.flatMap(({ id }) => id ?? [])),
+    now: rows[0]?.now ?? 0,
+  }
+}
+
+/** A row and the lock that it belongs to. */
+interface OfLock<Row> {
+  row: Row
+  lockId: number
+  topic: LockName['kind']
+}
+
+type Part = RawBuilder<unknown>
+
+/** Locks are taken in the order of their ids. */
+function moveLocks(writes: readonly LockWrites[], timeline: number): Part {
+  const rows = writes.flatMap(({ row }) => row ?? [])
+  const column = (value: (row: LockRow) => number | null) => rows.map(({ after }) => value(after))
+  return sql`
+    update locks l set token = n.token, delayed_until = ${instantOf(sql`n.delayed_until`)},
+      last_event = n.last_event, revision = n.revision
+    from (
+      select a.* from unnest(
+        ${column(({ id }) => id)}::bigint[], ${column(({ token }) => token)}::bigint[],
+        ${column(({ delayedUntil }) => delayedUntil)}::bigint[],
+        ${column(({ lastEvent }) => lastEvent)}::bigint[],
+        ${column(({ revision }) => revision)}::bigint[],
+        ${rows.map(({ before }) => before.revision)}::bigint[])
+        as a (id, token, delayed_until, last_event, revision, revision_before)
+      join locks own on own.id = a.id and own.revision = a.revision_before
+      where (select ${timelineNow}) = ${timeline}
+      order by own.id
+      for update of own skip locked
+    ) as n
+    where l.id = n.id
+    returning l.id`
+}
+
+/** Epoch milliseconds as PostgreSQL keeps an instant. */
+function instantOf(instant: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`timestamptz 'epoch' + ${instant} * interval '1 ms'`
+}
+
+function deleteHolders(rows: readonly OfLock<string>[]): Part {
+  const keys = rows.map(({ lockId, row }) => ({ lockId, holder: row }))
+  return sql`
+    delete from lock_holders h using ${holderKeys(keys)} join moved on moved.id = k.lock_id
+    where h.lock_id = k.lock_id and h.holder = k.holder`
+}
+
+function putHolders(rows: readonly OfLock<Holder>[]): Part {
+  const column = <Value>(value: (holder: Holder) => Value) => rows.map(({ row }) => value(row))
+  return sql`
+    insert into lock_holders
+      (lock_id, holder, mode, token, ttl_ms, lock_delay_ms, metadata, request_id, granted_at, expires_at)
+    select n.lock_id, n.holder, n.mode, n.token, n.ttl_ms, n.lock_delay_ms, n.metadata::json,
+      n.request_id, ${instantOf(sql`n.granted_at`)}, ${instantOf(sql`n.expires_at`)}
+    from unnest(
+      ${rows.map(({ lockId }) => lockId)}::bigint[], ${column(({ holder }) => holder)}::text[],
+      ${column(({ mode }) => mode)}::text[], ${column(({ token }) => token)}::bigint[],
+      ${column(({ ttlMs }) => ttlMs)}::bigint[],
+      ${column(({ lockDelayMs }) => lockDelayMs)}::bigint[],
+      ${column(({ metadata }) => metadata)}::text[],
+      ${column(({ requestId }) => requestId)}::uuid[],
+      ${column(({ grantedAt }) => grantedAt)}::bigint[],
+      ${column(({ expiresAt }) => expiresAt)}::bigint[])
+      as n (lock_id, holder, mode, token, ttl_ms, lock_delay_ms, metadata, request_id, granted_at, expires_at)
+    join moved on moved.id = n.lock_id
+    on conflict (lock_id, holder) do update set
+      mode = excluded.mode, token = excluded.token, ttl_ms = excluded.ttl_ms,
+      lock_delay_ms = excluded.lock_delay_ms, metadata = excluded.metadata,
+      request_id = excluded.request_id, granted_at = excluded.granted_at,
+      expires_at = excluded.expires_at`
+}
+
+function deleteWaits(rows: readonly OfLock<string>[]): Part {
+  return sql`
+    delete from lock_waits w using unnest(
+      ${rows.map(({ lockId }) => lockId)}::bigint[], ${rows.map(({ row }) => row)}::uuid[])
+      as n (lock_id, request_id) join moved on moved.id = n.lock_id
+    where w.request_id = n.request_id`
+}
+
+function insertWaits(rows: readonly OfLock<Waiting>[], aliveMs: number): Part {
+  const column = <Value>(value: (waiting: Waiting) => Value) => rows.map(({ row }) => value(row))
+  return sql`
+    insert into lock_waits
+      (request_id, lock_id, holder, mode, priority, ttl_ms, lock_delay_ms, metadata, begun_at, alive_until)
+    select n.request_id, n.lock_id, n.holder, n.mode, n.priority, n.ttl_ms, n.lock_delay_ms,
+      n.metadata::json, ${instantOf(sql`n.begun_at`)},
+      clock_timestamp() + ${aliveMs} * interval '1 ms'
+    from unnest(
+      ${column(({ requestId }) => requestId)}::uuid[],
+      ${rows.map(({ lockId }) => lockId)}::bigint[], ${column(({ holder }) => holder)}::text[],
+      ${column(({ mode }) => mode)}::text[], ${column(({ priority }) => priority)}::smallint[],
+      ${column(({ ttlMs }) => ttlMs)}::bigint[],
+      ${column(({ lockDelayMs }) => lockDelayMs)}::bigint[],
+      ${column(({ metadata }) => metadata)}::text[],
+      ${column(({ begunAt }) => begunAt)}::bigint[]) with ordinality
+      as n (request_id, lock_id, holder, mode, priority, ttl_ms, lock_delay_ms, metadata, begun_at, ord)
+    join moved on moved.id = n.lock_id
+    order by n.ord`
+}
+
+function breakWaits(rows: readonly OfLock<LockWrites['broken'][number]>[]): Part {
+  return sql`
+    update lock_waits w set cycle = n.cycle::json
+    from unnest(
+      ${rows.map(({ lockId }) => lockId)}::bigint[],
+      ${rows.map(({ row }) => row.requestId)}::uuid[],
+      ${rows.map(({ row }) => row.cycle)}::text[])
+      as n (lock_id, request_id, cycle) join moved on moved.id = n.lock_id
+    where w.request_id = n.request_id`
+}
+
+function insertEvents(
+  rows: readonly OfLock<LockEvent>[],
+  textOf: (event: LockEvent) => string,
+): Part {
+  return sql`
+    insert into events (topic, subject_id, event, kind, payload)
+    select n.topic, n.subject_id, n.event, n.kind, n.payload::json
+    from unnest(
+      ${rows.map(({ topic }) => topic)}::text[], ${rows.map(({ lockId }) => lockId)}::bigint[],
+      ${rows.map(({ row }) => row.event)}::bigint[], ${rows.map(({ row }) => row.kind)}::text[],
+      ${rows.map(({ row }) => textOf(row))}::text[])
+      as n (topic, subject_id, event, kind, payload) join moved on moved.id = n.subject_id`
+}

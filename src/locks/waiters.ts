@@ -1,0 +1,172 @@
+import type { Db } from '../database/connect.ts'
+import { Problem } from '../problems.ts'
+import type { Holder, LockName } from './rows.ts'
+import { listDueLocks, listSettled, renewWaits } from './wait-queries.ts'
+
+/** Requests of this server that wait for locks. */
+export interface Waiters {
+  /** Lets a request wait. Throws `overloaded` when no more may. */
+  enter: (request: { requestId: string } & LockName) => Waiter
+  /** Tells those of these requests that wait here what they were granted. */
+  grant: (granted: readonly { requestId: string; grant: Holder }[]) => void
+  /** Whether a request waits here. */
+  isHere: (requestId: string) => boolean
+  /** Requests that wait. */
+  count: () => number
+  /** Requests that have waited for so long, with their locks. */
+  waitingSince: (ms: number) => readonly WaitingHere[]
+  /** Ends all waits. */
+  stop: () => Promise<void>
+}
+
+/** A request that waits at this server. */
+export interface WaitingHere extends LockName {
+  requestId: string
+}
+
+/** How a wait ends: as granted, as something to be looked up, when its time is over, or as one that nobody wants any more. */
+export type WaitEnd = Holder | 'look' | 'late' | 'gone' | 'stopped'
+
+export interface Waiter {
+  /** Settles when the wait ends, which is noted in the database by now; after this many milliseconds at the latest. */
+  end: (ms: number) => Promise<WaitEnd>
+  /** Breaks the wait off: its client has gone. */
+  breakOff: () => void
+  leave: () => void
+}
+
+export interface WaitersOptions {
+  db: Db
+  /** Time between two looks for what other servers did and what has run out. */
+  pollMs: number
+  waitersMax: number
+  /** For how long a server is taken to live without a sign of it. */
+  aliveMs: number
+  /** Holders that may share a lock. */
+  holdersMax: number
+  /** Called with locks that somebody who waits may have now. */
+  onDue: (locks: readonly LockName[]) => Promise<void>
+  log: { warn: (facts: object, message: string) => void }
+}
+
+interface Entry extends WaitingHere {
+  since: number
+  /** Whether the database knows of it. */
+  isNoted: boolean
+  end: WaitEnd | undefined
+  ring: () => void
+}
+
+/** The more wait, the more is asked for at once, and the longer the rest. */
+const restMsOfWaiter = 0.25
+const restMsMax = 1000
+
+/** Two statements now and then ask for all requests of a process what has become of them and of their locks. */
+export function createWaiters(options: WaitersOptions): Waiters {
+  const { db, pollMs, waitersMax, aliveMs, holdersMax, onDue, log } = options
+  const entries = new Map<string, Entry>()
+  let looking: Promise<void> | undefined
+  let isStopped = false
+  let poll: NodeJS.Timeout | undefined
+  let renewed = 0
+
+  function finish(entry: Entry, end: WaitEnd): void {
+    entry.end ??= end
+    entry.ring()
+  }
+
+  async function look(): Promise<void> {
+    const ids = [...entries.values()].flatMap(({ requestId, isNoted }) =>
+      isNoted ? requestId : [],
+    )
+    if (ids.length === 0) return
+    if (performance.now() - renewed > aliveMs / 4) {
+      renewed = performance.now()
+      await renewWaits(db, ids, aliveMs)
+    }
+    const [settled, due] = await Promise.all([
+      listSettled(db, ids),
+      listDueLocks(db, ids, holdersMax),
+    ])
+    for (const requestId of settled) {
+      const entry = entries.get(requestId)
+      if (entry !== undefined) finish(entry, 'look')
+    }
+    await onDue(due)
+  }
+
+  function schedule(): void {
+    clearTimeout(poll)
+    if (entries.size === 0 || isStopped || looking !== undefined) return
+    const restMs = Math.min(restMsMax, Math.max(pollMs, entries.size * restMsOfWaiter))
+    poll = setTimeout(() => {
+      looking = look()
+        .catch((err) => log.warn({ err }, 'it could not be looked up who may have which lock'))
+        .finally(() => {
+          looking = undefined
+          schedule()
+        })
+    }, restMs)
+  }
+
+  return {
+    enter(request) {
+      if (isStopped || entries.size >= waitersMax) throw tooMany(entries.size)
+      const entry: Entry = {
+        ...request,
+        since: performance.now(),
+        isNoted: false,
+        end: undefined,
+        ring: () => {},
+      }
+      if (entries.size === 0) renewed = performance.now()
+      entries.set(request.requestId, entry)
+      if (entries.size === 1) schedule()
+      return {
+        end: (ms) => endOf(entry, ms),
+        breakOff: () => finish(entry, 'gone'),
+        leave: () => entries.delete(request.requestId),
+      }
+    },
+    grant(granted) {
+      for (const { requestId, grant } of granted) {
+        const entry = entries.get(requestId)
+        if (entry !== undefined) finish(entry, grant)
+      }
+    },
+    isHere: (requestId) => entries.has(requestId),
+    count: () => entries.size,
+    waitingSince(ms) {
+      const now = performance.now()
+      return [...entries.values()].filter(({ since }) => now - since >= ms)
+    },
+    async stop() {
+      isStopped = true
+      clearTimeout(poll)
+      for (const entry of entries.values()) finish(entry, 'stopped')
+      await looking
+    },
+  }
+}
+
+async function endOf(entry: Entry, ms: number): Promise<WaitEnd> {
+  entry.isNoted = true
+  if (entry.end === undefined) {
+    let timer: NodeJS.Timeout | undefined
+    await new Promise<void>((resolve) => {
+      entry.ring = resolve
+      timer = setTimeout(resolve, ms)
+    })
+    clearTimeout(timer)
+  }
+  const { end = 'late' } = entry
+  // What was looked up may prove to be nothing.
+  if (end === 'look') entry.end = undefined
+  return end
+}
+
+function tooMany(count: number): Problem {
+  return new Problem('overloaded', `${count} requests wait for locks already. Repeat later.`, {
+    headers: { 'retry-after': '1' },
+  })
+}
