@@ -135,12 +135,17 @@ create table lock_holders (
   request_id uuid,
   granted_at timestamp with time zone not null,
   expires_at timestamp with time zone not null,
+  advisory_key bigint,
+  backend_pid integer,
   constraint lock_holders_pkey PRIMARY KEY (lock_id, holder),
   constraint lock_holders_mode_check CHECK ((mode = ANY (ARRAY['exclusive'::text, 'shared'::text])))
 ) with (fillfactor=50);
+CREATE INDEX lock_holders_advisory_idx ON public.lock_holders USING btree (backend_pid) WHERE (advisory_key IS NOT NULL);
 CREATE INDEX lock_holders_holder_idx ON public.lock_holders USING btree (holder);
 comment on column lock_holders.request_id is 'The request that was granted it, if it was one alone: should nobody wait for its answer any more, the lock is given free.';
 comment on column lock_holders.expires_at is 'From then on it holds the lock no more, whether the row was removed or not.';
+comment on column lock_holders.advisory_key is 'Key of the advisory lock without which the holder does not have the lock; null where it is a lease alone.';
+comment on column lock_holders.backend_pid is 'The process of PostgreSQL that holds the advisory lock.';
 
 create table lock_waits (
   request_id uuid not null,

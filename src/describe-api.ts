@@ -24,6 +24,7 @@ export async function describeApi(): Promise<string> {
     copyPool: pool,
     stagePool: pool,
     db: createDb(pool),
+    openSession: () => Promise.reject(new Error('nothing is connected')),
     replicas: noReplicas,
     storage: createStorage(config),
     publisher: noPublisher,

@@ -11,10 +11,15 @@ import { migrate } from './database/migrate.ts'
 import { Route, routeTo } from './database/route.ts'
 import { explainTlsError } from './database/tls.ts'
 import { expiredAnswers } from './idempotency/expiry.ts'
-import { expiredLeases, lapsedLockWaits } from './locks/sweeps.ts'
+import {
+  expiredLeases,
+  lapsedLockWaits,
+  leftAdvisoryLocks,
+  unbackedLeases,
+} from './locks/sweeps.ts'
 import { startSweeper } from './maintenance/sweeper.ts'
 import { startPublisher } from './mirror/publisher.ts'
-import { createPools, openReplicas, tlsOf } from './pools.ts'
+import { createPools, openReplicas, sessionOpener, tlsOf } from './pools.ts'
 import { createServices } from './services.ts'
 import { StartError } from './start-error.ts'
 import { expiredEntries } from './state/expiry.ts'
@@ -76,6 +81,7 @@ export async function startServer(
     copyPool,
     stagePool,
     db,
+    openSession: sessionOpener(config, database.connection, log),
     replicas,
     storage,
     publisher,
@@ -96,10 +102,14 @@ export async function startServer(
     lapsedWaits(db),
     lapsedLockWaits(db),
     expiredLeases({ db, keeper: services.keeper }),
+    unbackedLeases({ db, keeper: services.keeper }),
+    leftAdvisoryLocks(services.advisory),
     expiredEntries({ db, committer: services.committer, pollMs: config.stateExpiryPollMs }),
     replacedWrites(db, { pollMs: config.stateRetentionPollMs }),
     services.metadataIndexes.sweep,
   ]
+  started.defer(services.advisorySession.stop)
+  await services.advisorySession.start()
   started.defer(services.metadataIndexes.stop)
   for (const sweep of sweeps) started.defer(startSweeper(sweep, log).stop)
   started.defer(services.commitWatch.stop)

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Tx } from '../database/connect.ts'
+import { isBacked } from './advisory/queries.ts'
 import { type Fence, type FencedLock, fenceKey } from './fences.ts'
 
 /** The locks of fences, as they were locked. */
@@ -39,7 +40,8 @@ export async function lockFences(
   const reading = sql<HolderRow>`
     select l.id, l.kind, l.name, l.token as "lastToken", h.token, h.mode
     from ${named}
-    left join lock_holders h on h.lock_id = l.id and h.expires_at > clock_timestamp()`.execute(tx)
+    left join lock_holders h on h.lock_id = l.id and h.expires_at > clock_timestamp()
+      and ${isBacked(sql`h`)}`.execute(tx)
   const [locked, found] = await Promise.all([locking, reading])
   const ids = new Set(locked.rows.map(({ id }) => id))
   const locks = [...Map.groupBy(found.rows, ({ id }) => id)].flatMap(([id, [first, ...others]]) =>

@@ -75,7 +75,7 @@ t.test('writes stand in the order of their tokens, however grants come between',
   const writers = [server, second, server, second].map(write)
   /** For each grant how far the namespace had come right behind it. */
   const floors: { token: number; revision: number }[] = []
-  for (let round = 0; round < 100; round += 1) {
+  for (let round = 0; round < 60; round += 1) {
     newest = await grant(db, { name, holder: `h${round}` })
     const { rows } = await sql<{ revision: number }>`
       select revision from state_namespaces where namespace = 'raced'`.execute(db)
@@ -94,7 +94,7 @@ t.test('writes stand in the order of their tokens, however grants come between',
     floors.some(({ token, revision }) => one.token < token && one.revision > revision),
   )
   t.strictSame(late, [], 'behind a grant nothing of an earlier token is written')
-  t.ok(new Set(tokens).size > 20, 'many had their turn')
+  t.ok(new Set(tokens).size > 10, 'many had their turn')
   t.ok(refused > 20, 'and many came too late')
 })
 
@@ -116,14 +116,14 @@ t.test('a holder whose time is over is refused each of thousands of times', asyn
   }
   let next = 0
   const client = async () => {
-    while (next < 3000) await attempt(next++)
+    while (next < 2000) await attempt(next++)
   }
   const clients = Array.from({ length: 32 }, client)
   const holding = async (index: number) =>
     server.commit(table, { fences: [{ lock: 'over', token }], actions: [add(`h${index}`)] })
-  for (let index = 0; index < 50; index += 1) t.equal((await holding(index)).status, 201)
+  for (let index = 0; index < 20; index += 1) t.equal((await holding(index)).status, 201)
   await Promise.all(clients)
-  t.strictSame([...statuses], [[409, 3000]])
-  t.equal((await server.get(`/tables/${table}`)).body.version, 50)
+  t.strictSame([...statuses], [[409, 2000]])
+  t.equal((await server.get(`/tables/${table}`)).body.version, 20)
   t.equal((await server.get('/state/over')).body.revision, 0)
 })

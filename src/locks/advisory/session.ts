@@ -4,7 +4,7 @@ import type { LoneSession } from '../../database/lone-session.ts'
 import { isOutOfSharedMemory } from '../../database/sqlstate.ts'
 import { Problem } from '../../problems.ts'
 import { findPooler } from './find-pooler.ts'
-import { type Backend, findPid, prepareSession, tryLock, unlock } from './queries.ts'
+import { findPid, prepareSession, tryLock, unlock } from './queries.ts'
 import { type AdvisoryLock, HeldKeys } from './rules.ts'
 
 /** One session in PostgreSQL that holds advisory locks for many holders. */
@@ -22,9 +22,9 @@ export interface AdvisorySession {
   stop: () => Promise<void>
 }
 
-/** How a session is: open, sought, or never to be had, and then why. */
+/** How a session is: open, as this process of PostgreSQL; sought; or never to be had, and then why. */
 export type AdvisoryStatus =
-  | { state: 'open'; backend: Backend; held: number }
+  | { state: 'open'; pid: number; held: number }
   | { state: 'away' }
   | { state: 'refused'; reason: string }
 
@@ -47,7 +47,7 @@ interface Asked {
 
 interface OpenSession {
   lone: LoneSession
-  backend: Backend
+  pid: number
   held: HeldKeys
   heart: NodeJS.Timeout
 }
@@ -67,16 +67,18 @@ export function createAdvisorySession(options: AdvisorySessionOptions): Advisory
   let queue: Asked[] = []
   let working: Promise<void> | undefined
   let keeping: Promise<void> | undefined
+  const tried = Promise.withResolvers<void>()
 
   async function openOnce(): Promise<OpenSession> {
     const lone = await open()
     try {
-      const backend = await prepareSession(lone.db)
+      await prepareSession(lone.db)
+      const pid = await findPid(lone.db)
       const other = await open()
       refusal = await findPooler(lone.db, other.db).finally(other.end)
       if (refusal !== undefined) throw new Error(refusal)
       const heart = setInterval(() => void beat(lone), heartbeatMs)
-      return { lone, backend, held: new HeldKeys(), heart }
+      return { lone, pid, held: new HeldKeys(), heart }
     } catch (error) {
       lone.end()
       throw error
@@ -89,19 +91,18 @@ export function createAdvisorySession(options: AdvisorySessionOptions): Advisory
     if (answer === 'late') lone.end()
   }
 
-  /** Keeps it open. Calls back when it was opened, or could not be, for the first time. */
-  async function keep(onTried: () => void): Promise<void> {
+  async function keep(): Promise<void> {
     let backoffMs = backoffMsMin
     while (!stopping.signal.aborted && refusal === undefined) {
       try {
         session = await openOnce()
         backoffMs = backoffMsMin
-        onTried()
+        tried.resolve()
         await Promise.race([session.lone.ended, aborted(stopping.signal)])
         lose(session)
       } catch (err) {
         log.warn({ err }, 'the session of the advisory locks cannot be opened')
-        onTried()
+        tried.resolve()
         await sleep(backoffMs, undefined, { signal: stopping.signal }).catch(() => {})
         backoffMs = Math.min(backoffMs * 2, backoffMsMax)
       }
@@ -158,10 +159,10 @@ export function createAdvisorySession(options: AdvisorySessionOptions): Advisory
   }
 
   return {
-    start: () =>
-      new Promise<void>((resolve) => {
-        keeping ??= keep(resolve)
-      }),
+    start() {
+      keeping ??= keep()
+      return tried.promise
+    },
     take: (locks) => (locks.length === 0 ? Promise.resolve([]) : ask('take', locks)),
     async give(locks) {
       if (session !== undefined && locks.length > 0) await ask('give', locks).catch(() => {})
@@ -169,7 +170,7 @@ export function createAdvisorySession(options: AdvisorySessionOptions): Advisory
     status() {
       if (refusal !== undefined) return { state: 'refused', reason: refusal }
       if (session === undefined) return { state: 'away' }
-      return { state: 'open', backend: session.backend, held: session.held.list().length }
+      return { state: 'open', pid: session.pid, held: session.held.list().length }
     },
     async stop() {
       stopping.abort()

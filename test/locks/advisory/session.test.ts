@@ -63,10 +63,10 @@ const locksOf = async (pid: number) => {
   return rows.map(({ key, mode }) => [Number(key), mode])
 }
 
-function backendOf({ status }: Pick<Awaited<ReturnType<typeof openSession>>, 'status'>) {
+function pidOf({ status }: Pick<Awaited<ReturnType<typeof openSession>>, 'status'>) {
   const now = status()
   if (now.state !== 'open') throw new Error(`the session is ${now.state}`)
-  return now.backend
+  return now.pid
 }
 
 t.test('other clients of the database are kept out, and keep out', async (t) => {
@@ -77,7 +77,7 @@ t.test('other clients of the database are kept out, and keep out', async (t) => 
   t.strictSame(await session.take([one(12345)]), [true])
   t.equal(await tries(12345), false)
   t.equal(await tries(-7), false)
-  t.strictSame(await locksOf(backendOf(session).pid), [
+  t.strictSame(await locksOf(pidOf(session)), [
     [-7, 'ExclusiveLock'],
     [12345, 'ExclusiveLock'],
   ])
@@ -115,14 +115,14 @@ t.test(
     ])
     t.strictSame([first, second], [[true], [false]], 'also of those who come at once')
     t.equal(await tries(3), true)
-    t.strictSame(session.status(), { state: 'open', backend: backendOf(session), held: 3 })
+    t.strictSame(session.status(), { state: 'open', pid: pidOf(session), held: 3 })
     await session.stop()
   },
 )
 
 t.test('thousands of locks are held over one session, and one too many fails alone', async (t) => {
   const session = await openSession({ heartbeatMs: 5000 })
-  const { pid } = backendOf(session)
+  const pid = pidOf(session)
   const many = Array.from({ length: 5000 }, (_, key) => one(key + 1_000_000))
   const taken = await session.take(many)
   t.ok(taken.every(Boolean))
@@ -141,17 +141,17 @@ t.test('thousands of locks are held over one session, and one too many fails alo
 
 t.test('a loss is told with all that was held, and the session comes back', async (t) => {
   const session = await openSession({ heartbeatMs: 60_000 })
-  const before = backendOf(session)
+  const before = pidOf(session)
   await session.take([one(1), shared(2), shared(2), one(3)])
   await session.give([one(3)])
   const taking = session.take([one(4)])
   await taking
-  await psql.query('select pg_terminate_backend($1)', [before.pid])
+  await psql.query('select pg_terminate_backend($1)', [before])
   await until(() => session.lost.length > 0)
   t.strictSame(session.lost, [[one(1), shared(2), one(4)]])
   await until(() => session.status().state === 'open')
-  t.not(backendOf(session).pid, before.pid)
-  t.strictSame(session.status(), { state: 'open', backend: backendOf(session), held: 0 })
+  t.not(pidOf(session), before)
+  t.strictSame(session.status(), { state: 'open', pid: pidOf(session), held: 0 })
   t.strictSame(await session.take([one(1)]), [true])
   await session.give([one(4)])
   t.equal(session.lost.length, 1)
