@@ -110,6 +110,10 @@ export function createServices(config: Config, ground: Ground): Services & Backg
     aliveMs: config.lockWaiterAliveMs,
     pollMs: config.lockPollMs,
     onBatch: (batch) => observeLocks(metrics, batch),
+    onDeadlock(facts) {
+      metrics.lockDeadlocks.inc()
+      log.warn(facts, 'a deadlock over locks was ended: one request gave way')
+    },
     onWait({ kind, name, holder, seconds, result }) {
       metrics.lockWaitSeconds.observe({ kind, result }, seconds)
       if (seconds * 1000 < config.lockSlowWaitMs) return

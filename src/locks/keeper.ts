@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { Problem } from '../problems.ts'
 import type { BatchesOptions } from './batches.ts'
 import { createBatches } from './batches.ts'
+import { type DeadlockOptions, endDeadlocks } from './deadlocks.ts'
 import type { Verdict } from './judge.ts'
 import type { KeptBatch, Placed } from './keep-batch.ts'
 import { createRenewals } from './renewals.ts'
@@ -73,7 +74,8 @@ export type WaitResult = 'granted' | 'held' | 'deadlock' | 'broken-off'
 
 export interface KeeperOptions
   extends Omit<BatchesOptions, 'onBatch' | 'isHere'>,
-    Omit<WaitersOptions, 'onDue'> {
+    Omit<WaitersOptions, 'onDue' | 'onLongWaits'>,
+    Pick<DeadlockOptions, 'onDeadlock'> {
   /** Told of each batch once it is durable. */
   onBatch: (batch: KeptBatch<Placed>) => void
   /** Told of each wait when it is over. */
@@ -81,7 +83,7 @@ export interface KeeperOptions
 }
 
 export function createKeeper(options: KeeperOptions): Keeper {
-  const { onBatch, onWait } = options
+  const { onBatch, onWait, onDeadlock } = options
   const renewals = createRenewals(options.db)
   const batches = createBatches({
     ...options,
@@ -94,8 +96,10 @@ export function createKeeper(options: KeeperOptions): Keeper {
   const settle = async ({ kind, name }: LockName) => {
     await batches.submit({ kind, name }, { kind: 'settle' })
   }
+  const { submit } = batches
   const waiters = createWaiters({
     ...options,
+    onLongWaits: (requestIds) => endDeadlocks({ db: options.db, submit, onDeadlock }, requestIds),
     onDue: async (locks) => {
       await Promise.all(locks.map(settle))
     },
@@ -120,7 +124,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
 
   async function acquireWaiting(asked: Asked & { signal: AbortSignal | undefined }) {
     const { lock, asking, signal } = asked
-    const waiter = waiters.enter({ ...lock, requestId: asking.requestId })
+    const waiter = waiters.enter(asking.requestId)
     signal?.addEventListener('abort', waiter.breakOff)
     if (signal?.aborted) waiter.breakOff()
     const started = now()

@@ -6,22 +6,15 @@ import { listDueLocks, listSettled, renewWaits } from './wait-queries.ts'
 /** Requests of this server that wait for locks. */
 export interface Waiters {
   /** Lets a request wait. Throws `overloaded` when no more may. */
-  enter: (request: { requestId: string } & LockName) => Waiter
+  enter: (requestId: string) => Waiter
   /** Tells those of these requests that wait here what they were granted. */
   grant: (granted: readonly { requestId: string; grant: Holder }[]) => void
   /** Whether a request waits here. */
   isHere: (requestId: string) => boolean
   /** Requests that wait. */
   count: () => number
-  /** Requests that have waited for so long, with their locks. */
-  waitingSince: (ms: number) => readonly WaitingHere[]
   /** Ends all waits. */
   stop: () => Promise<void>
-}
-
-/** A request that waits at this server. */
-export interface WaitingHere extends LockName {
-  requestId: string
 }
 
 /** How a wait ends: as granted, as something to be looked up, when its time is over, or as one that nobody wants any more. */
@@ -46,11 +39,15 @@ export interface WaitersOptions {
   holdersMax: number
   /** Called with locks that somebody who waits may have now. */
   onDue: (locks: readonly LockName[]) => Promise<void>
+  /** Called with requests that have waited for a while, and again from time to time. */
+  onLongWaits: (requestIds: readonly string[]) => Promise<void>
   log: { warn: (facts: object, message: string) => void }
 }
 
-interface Entry extends WaitingHere {
-  since: number
+interface Entry {
+  requestId: string
+  /** When it should be told of as one that waits long, by the clock of `performance.now`. */
+  longAt: number
   /** Whether the database knows of it. */
   isNoted: boolean
   end: WaitEnd | undefined
@@ -60,10 +57,12 @@ interface Entry extends WaitingHere {
 /** The more wait, the more is asked for at once, and the longer the rest. */
 const restMsOfWaiter = 0.25
 const restMsMax = 1000
+const longMs = 25
+const longAgainMs = 1000
 
 /** Two statements now and then ask for all requests of a process what has become of them and of their locks. */
 export function createWaiters(options: WaitersOptions): Waiters {
-  const { db, pollMs, waitersMax, aliveMs, holdersMax, onDue, log } = options
+  const { db, pollMs, waitersMax, aliveMs, holdersMax, onDue, onLongWaits, log } = options
   const entries = new Map<string, Entry>()
   let looking: Promise<void> | undefined
   let isStopped = false
@@ -73,6 +72,14 @@ export function createWaiters(options: WaitersOptions): Waiters {
   function finish(entry: Entry, end: WaitEnd): void {
     entry.end ??= end
     entry.ring()
+  }
+
+  async function tellLongWaits(): Promise<void> {
+    const now = performance.now()
+    const long = [...entries.values()].filter(({ isNoted, longAt }) => isNoted && longAt <= now)
+    if (long.length === 0) return
+    for (const entry of long) entry.longAt = now + longAgainMs
+    await onLongWaits(long.map(({ requestId }) => requestId))
   }
 
   async function look(): Promise<void> {
@@ -92,7 +99,7 @@ export function createWaiters(options: WaitersOptions): Waiters {
       const entry = entries.get(requestId)
       if (entry !== undefined) finish(entry, 'look')
     }
-    await onDue(due)
+    await Promise.all([onDue(due), tellLongWaits()])
   }
 
   function schedule(): void {
@@ -110,22 +117,17 @@ export function createWaiters(options: WaitersOptions): Waiters {
   }
 
   return {
-    enter(request) {
+    enter(requestId) {
       if (isStopped || entries.size >= waitersMax) throw tooMany(entries.size)
-      const entry: Entry = {
-        ...request,
-        since: performance.now(),
-        isNoted: false,
-        end: undefined,
-        ring: () => {},
-      }
+      const longAt = performance.now() + longMs
+      const entry: Entry = { requestId, longAt, isNoted: false, end: undefined, ring: () => {} }
       if (entries.size === 0) renewed = performance.now()
-      entries.set(request.requestId, entry)
+      entries.set(requestId, entry)
       if (entries.size === 1) schedule()
       return {
         end: (ms) => endOf(entry, ms),
         breakOff: () => finish(entry, 'gone'),
-        leave: () => entries.delete(request.requestId),
+        leave: () => entries.delete(requestId),
       }
     },
     grant(granted) {
@@ -136,10 +138,6 @@ export function createWaiters(options: WaitersOptions): Waiters {
     },
     isHere: (requestId) => entries.has(requestId),
     count: () => entries.size,
-    waitingSince(ms) {
-      const now = performance.now()
-      return [...entries.values()].filter(({ since }) => now - since >= ms)
-    },
     async stop() {
       isStopped = true
       clearTimeout(poll)

@@ -23,11 +23,12 @@ import {
 } from './queries.ts'
 import {
   type Blocker,
-  type CycleMember,
   type Deadlock,
   deadlocked,
   findCycle,
   judgeCycle,
+  type Member,
+  memberFacts,
 } from './rules.ts'
 
 /** A request for tables, and how it is tried. */
@@ -64,7 +65,7 @@ export async function tryToReserve(tx: Tx, asking: Asking): Promise<Tried> {
   const transaction = await lockActive(tx, transactionId)
   const verdict = await findVerdict(tx, asking.requestId)
   if (verdict !== undefined) {
-    const cycle: CycleMember[] = JSON.parse(verdict)
+    const cycle: Member[] = JSON.parse(verdict)
     const problem = deadlocked({ victim: transactionId, cycle })
     return { kind: 'refused', problem, deadlocks: [] }
   }
@@ -77,11 +78,15 @@ export async function tryToReserve(tx: Tx, asking: Asking): Promise<Tried> {
   if (!asking.mayWait) return { kind: 'blocked', blockers, deadlocks: [] }
   const deadlocks = await endDeadlocks(tx, transactionId)
   const lost = deadlocks.find(({ victim }) => victim === transactionId)
-  if (lost !== undefined) return { kind: 'refused', problem: deadlocked(lost), deadlocks }
+  if (lost !== undefined) return { kind: 'refused', problem: deadlocked(told(lost)), deadlocks }
   const left = deadlocks.length > 0 ? await listBlockers(tx, asking) : blockers
   if (left.length > 0) return { kind: 'blocked', blockers: left, deadlocks }
   const tried = await reserve(tx, transaction, asking)
   return { ...tried, deadlocks: [...deadlocks, ...tried.deadlocks] }
+}
+
+function told({ victim, cycle }: Deadlock): { victim: string; cycle: Member[] } {
+  return { victim, cycle: cycle.map(memberFacts) }
 }
 
 /** Who has the tables; if nobody has, who goes first. */
@@ -122,7 +127,7 @@ async function reserve(
   await insertReservations(tx, transaction.id, tableIds)
   const deadlocks = await endDeadlocks(tx, transaction.id)
   const lost = deadlocks.find(({ victim }) => victim === transaction.id)
-  if (lost !== undefined) return { kind: 'refused', problem: deadlocked(lost), deadlocks }
+  if (lost !== undefined) return { kind: 'refused', problem: deadlocked(told(lost)), deadlocks }
   const tables = await listReserved(tx, transaction.id)
   return { kind: 'reserved', reserved: { transaction, tables }, deadlocks }
 }
@@ -135,7 +140,7 @@ async function endDeadlocks(tx: Tx, transactionId: string): Promise<Deadlock[]> 
     if (cycle === undefined) return ended
     const deadlock = judgeCycle(await listMembers(tx, cycle))
     await deleteReservations(tx, [deadlock.victim])
-    await updateVictim(tx, deadlock.victim, JSON.stringify(deadlock.cycle))
+    await updateVictim(tx, deadlock.victim, JSON.stringify(told(deadlock).cycle))
     ended.push(deadlock)
   }
 }

@@ -33,6 +33,11 @@ export interface CycleMember {
   tableId: string
 }
 
+/** What is told of who waits in a cycle: a transaction that waits for a table, or the holder of locks that waits for one. */
+export type Member =
+  | (Omit<CycleMember, 'label'> & { label?: string })
+  | { holder: string; priority: number; waitingSince: string; lock?: string; election?: string }
+
 /** A deadlock that was ended: the cycle begins with the transaction that gave way. */
 export interface Deadlock {
   victim: string
@@ -77,17 +82,27 @@ export function notReserved(blockers: readonly Blocker[]): Problem {
 }
 
 /** The refusal of a request that was chosen to end a deadlock. */
-export function deadlocked({ victim, cycle }: Deadlock): Problem {
-  const way = cycle.map(({ transactionId, tableId }) => `${transactionId} waits for ${tableId}`)
+export function deadlocked({
+  victim,
+  cycle,
+}: {
+  victim: string
+  cycle: readonly Member[]
+}): Problem {
+  const way = cycle.map((one) =>
+    'transactionId' in one
+      ? `${one.transactionId} waits for ${one.tableId}`
+      : `${one.holder} waits for the lock ${one.lock ?? one.election}`,
+  )
   return new Problem(
     'deadlock',
     `Transactions waited for each other in a circle: ${way.join(', ')}, which ${victim} had. This one gave way.`,
-    { facts: { transactionId: victim, cycle: cycle.map(memberFacts) } },
+    { facts: { transactionId: victim, cycle } },
   )
 }
 
 /** What is told of a transaction in a cycle. */
-export function memberFacts({ label, ...member }: CycleMember) {
+export function memberFacts({ label, ...member }: CycleMember): Member {
   return { ...member, ...(label !== null && { label }) }
 }
 
@@ -99,10 +114,13 @@ function factsOf({ transactionId, label, expiresAt }: Holder) {
   return { transactionId, ...(label !== null && { label }), expiresAt }
 }
 
-/** A shortest cycle through a transaction, edge by edge from it on, if there is one. */
-export function findCycle(start: string, edges: readonly WaitEdge[]): WaitEdge[] | undefined {
+/** A shortest cycle through a party, edge by edge from it on, if there is one. */
+export function findCycle<Edge extends Pick<WaitEdge, 'waiter' | 'holder'>>(
+  start: string,
+  edges: readonly Edge[],
+): Edge[] | undefined {
   const from = Map.groupBy(edges, ({ waiter }) => waiter)
-  const cameBy = new Map<string, WaitEdge>()
+  const cameBy = new Map<string, Edge>()
   let front = [start]
   while (front.length > 0 && !cameBy.has(start)) {
     const next = front.flatMap((waiter) => from.get(waiter) ?? [])
@@ -113,7 +131,7 @@ export function findCycle(start: string, edges: readonly WaitEdge[]): WaitEdge[]
       front.push(edge.holder)
     }
   }
-  const cycle: WaitEdge[] = []
+  const cycle: Edge[] = []
   let edge = cameBy.get(start)
   while (edge !== undefined) {
     cycle.unshift(edge)
