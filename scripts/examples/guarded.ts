@@ -31,13 +31,14 @@ async function withLock<Result>(
   const path = `${server}/locks/${encodeURIComponent(lock)}`
   // Who asks by the same name is the same holder, so each has a name of its own.
   const holder = `${hostname()}/${process.pid}/${randomUUID()}`
-  const { token } = await call('POST', `${path}/acquire`, { holder, ttlMs, waitMs })
+  const asked = { holder, ttlMs, waitMs }
+  const { token } = await call<{ token: number }>('POST', `${path}/acquire`, asked)
   let until = 0
   const renew = async (ms: number) => {
     // By whichever clock, the lease begins anew behind this moment.
-    const asked = performance.now()
+    const begun = performance.now()
     await call('POST', `${path}/renew`, { holder, token }, AbortSignal.timeout(ms))
-    until = asked + ttlMs
+    until = begun + ttlMs
   }
   // When the lock was granted is not known to who has waited for it, so the lease begins anew at once.
   await renew(ttlMs)
@@ -80,7 +81,12 @@ class Refusal extends Error {
   }
 }
 
-async function call(method: string, url: string, body: object, signal?: AbortSignal) {
+async function call<Answer>(
+  method: string,
+  url: string,
+  body: object,
+  signal?: AbortSignal,
+): Promise<Answer> {
   const response = await fetch(url, {
     method,
     headers: { 'content-type': 'application/json' },
@@ -88,8 +94,8 @@ async function call(method: string, url: string, body: object, signal?: AbortSig
     ...(signal && { signal }),
   })
   const answer = await response.json()
-  if (!response.ok) throw new Refusal(answer)
-  return answer
+  if (!response.ok) throw new Refusal(answer as { code: string; detail: string })
+  return answer as Answer
 }
 
 const { values } = parseArgs({
@@ -110,7 +116,8 @@ await withLock(options, async ({ token, fences, signal }) => {
   for (let step = 1; step <= Number(values.steps); step += 1) {
     signal.throwIfAborted()
     const entry = `${server}/state/${encodeURIComponent(namespace)}/entries/${token}-${step}`
-    const { revision } = await call('PUT', entry, { value: token, fences })
+    const body = { value: token, fences }
+    const { revision } = await call<{ revision: number }>('PUT', entry, body)
     console.log(`token ${token}: wrote step ${step} at revision ${revision}`)
     await sleep(Number(values.pauseMs), undefined, { signal })
   }
