@@ -136,12 +136,17 @@ create table lock_holders (
   request_id uuid,
   granted_at timestamp with time zone not null,
   expires_at timestamp with time zone not null,
+  advisory_key bigint,
+  backend_pid integer,
   constraint lock_holders_pkey PRIMARY KEY (lock_id, holder),
   constraint lock_holders_mode_check CHECK ((mode = ANY (ARRAY['exclusive'::text, 'shared'::text])))
 ) with (fillfactor=50);
+CREATE INDEX lock_holders_advisory_idx ON public.lock_holders USING btree (backend_pid) WHERE (advisory_key IS NOT NULL);
 CREATE INDEX lock_holders_holder_idx ON public.lock_holders USING btree (holder);
 comment on column lock_holders.request_id is 'The request that was granted it, if it was one alone: should nobody wait for its answer any more, the lock is given free.';
 comment on column lock_holders.expires_at is 'From then on it holds the lock no more, whether the row was removed or not.';
+comment on column lock_holders.advisory_key is 'Key of the advisory lock without which the holder does not have the lock; null where it is a lease alone.';
+comment on column lock_holders.backend_pid is 'The process of PostgreSQL that holds the advisory lock.';
 
 create table lock_waits (
   request_id uuid not null,
@@ -516,6 +521,7 @@ create table transactions (
   claimed_until timestamp with time zone,
   view pg_snapshot,
   state_results json,
+  fences json,
   constraint transactions_pkey PRIMARY KEY (id),
   constraint transactions_state_check CHECK ((state = ANY (ARRAY['active'::text, 'committing'::text, 'committed'::text, 'rolling-back'::text, 'rolled-back'::text, 'expired'::text])))
 );
@@ -530,3 +536,4 @@ comment on column transactions.claim is 'While committing: the attempt that has 
 comment on column transactions.claimed_until is 'Until when that attempt is taken to live; it renews the time.';
 comment on column transactions.view is 'What all its reads see, once there was one.';
 comment on column transactions.state_results is 'What became of each proposal to the state, as it was answered; null where there was none.';
+comment on column transactions.fences is 'As they were given; null where there are none.';

@@ -25,6 +25,7 @@ export async function describeApi(): Promise<string> {
     stagePool: pool,
     pinDb: createDb(pool),
     db: createDb(pool),
+    openSession: () => Promise.reject(new Error('nothing is connected')),
     replicas: noReplicas,
     storage: createStorage(config),
     publisher: noPublisher,

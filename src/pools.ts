@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { Config } from './config.ts'
 import { type Connection, createPool } from './database/connect.ts'
 import { parseDatabaseUrl } from './database/database-url.ts'
+import { openLoneSession } from './database/lone-session.ts'
 import type { OpenPool } from './database/replicas/replica.ts'
 import { createReplicas, type Replicas } from './database/replicas/replicas.ts'
 import { routeTo } from './database/route.ts'
@@ -19,6 +20,13 @@ export function createPools(config: Config, connection: Connection, log: Logger)
     stagePool: createPool({ ...common(config, connection, log), ...forCopies(config) }),
     pinPool: createPool({ ...common(config, connection, log), ...forPins(config) }),
   }
+}
+
+/** Opens a connection that stands in no pool. */
+export function sessionOpener(config: Config, connection: Connection, log: Logger) {
+  const { databaseStatementMsMax: statementMsMax } = config
+  const options = { ...common(config, connection, log), statementMsMax, testsOnAcquire: false }
+  return () => openLoneSession({ ...options, pipeline: false })
 }
 
 /** The replicas that the settings name; nothing is asked of them yet. Throws where a file for TLS cannot be used. */

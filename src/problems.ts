@@ -238,6 +238,12 @@ export const problems = {
     title: 'What others wrote to the log cannot be taken in',
     remedy: 'Do as `detail` says: `ours` are versions committed here, `theirs` files in the log.',
   },
+  'stale-fence': {
+    status: 409,
+    title: 'The token of a fence is not in force',
+    remedy:
+      'Stop the work that the lock guards: its lease has run out, or it was released or given to another. Acquire the lock again, read anew and decide again. `currentToken` is the token in force, null where nobody holds the lock.',
+  },
   'idempotency-in-progress': {
     status: 409,
     title: 'The first request with this Idempotency-Key is still running',
@@ -329,6 +335,12 @@ export const problems = {
     status: 501,
     title: 'Not offered yet',
     remedy: 'Leave out what `detail` names.',
+  },
+  'backend-not-available': {
+    status: 501,
+    title: 'The server cannot hold locks with this backend',
+    remedy:
+      'Use `backend: "lease"`, or have the server reach PostgreSQL without a pooler of transactions in between.',
   },
   'database-unavailable': {
     status: 503,

@@ -12,10 +12,15 @@ import { Route, routeTo } from './database/route.ts'
 import { explainTlsError } from './database/tls.ts'
 import { expiredEvents } from './events/expiry.ts'
 import { expiredAnswers } from './idempotency/expiry.ts'
-import { expiredLeases, lapsedLockWaits } from './locks/sweeps.ts'
+import {
+  expiredLeases,
+  lapsedLockWaits,
+  leftAdvisoryLocks,
+  unbackedLeases,
+} from './locks/sweeps.ts'
 import { startSweeper } from './maintenance/sweeper.ts'
 import { startPublisher } from './mirror/publisher.ts'
-import { createPools, openReplicas, tlsOf } from './pools.ts'
+import { createPools, openReplicas, sessionOpener, tlsOf } from './pools.ts'
 import { createServices } from './services.ts'
 import { StartError } from './start-error.ts'
 import { expiredEntries } from './state/expiry.ts'
@@ -81,6 +86,7 @@ export async function startServer(
     stagePool,
     pinDb,
     db,
+    openSession: sessionOpener(config, database.connection, log),
     replicas,
     storage,
     publisher,
@@ -101,12 +107,16 @@ export async function startServer(
     lapsedWaits(db),
     lapsedLockWaits(db),
     expiredLeases({ db, keeper: services.keeper }),
+    unbackedLeases({ db, keeper: services.keeper }),
+    leftAdvisoryLocks(services.advisory),
     expiredEntries({ db, committer: services.committer, pollMs: config.stateExpiryPollMs }),
     expiredEvents(db, config.eventRetentionMs),
     replacedWrites(db, { pollMs: config.stateRetentionPollMs }),
     services.metadataIndexes.sweep,
     endedTransactions(db, config),
   ]
+  started.defer(services.advisorySession.stop)
+  await services.advisorySession.start()
   started.defer(services.metadataIndexes.stop)
   for (const sweep of sweeps) started.defer(startSweeper(sweep, log).stop)
   started.defer(services.commitWatch.stop)

@@ -5,6 +5,7 @@ import { observeBatch } from './commits/observe-batch.ts'
 import { createCommitWatch } from './commits/watch.ts'
 import type { Config } from './config.ts'
 import type { Db, Pool } from './database/connect.ts'
+import type { LoneSession } from './database/lone-session.ts'
 import { listPendingMigrations } from './database/migrate.ts'
 import { createReaders } from './database/replicas/reader.ts'
 import type { ReplicaSight, Replicas } from './database/replicas/replicas.ts'
@@ -16,6 +17,8 @@ import { createEventWatch } from './events/watch.ts'
 import { createExports } from './http/exports.ts'
 import type { Checks } from './http/health.ts'
 import { createMetrics } from './http/metrics.ts'
+import { createAdvisoryKeeper } from './locks/advisory/keeper.ts'
+import { type AdvisorySession, createAdvisorySession } from './locks/advisory/session.ts'
 import { createKeeper } from './locks/keeper.ts'
 import { eventText } from './locks/lock-json.ts'
 import { observeLocks } from './locks/observe.ts'
@@ -37,6 +40,8 @@ import { createTurns } from './watch/turns.ts'
 
 /** Connections of the pool that all who watch take for what they read. */
 const watchReadsMax = 2
+/** Time between two looks whether the session of the advisory locks is still there. */
+const advisoryHeartbeatMs = 2000
 /** Demands on locks that may wait for their batch. */
 const lockQueueMax = 20_000
 
@@ -50,6 +55,8 @@ export interface Ground {
   /** For what is held for long, to read at one moment. */
   pinDb: Db
   db: Db
+  /** Opens a connection of its own, for what lives as long as it does. */
+  openSession: () => Promise<LoneSession>
   replicas: Replicas
   storage: Storage
   publisher: Pick<Publisher, 'wake' | 'retry' | 'status' | 'takePublished'>
@@ -61,6 +68,7 @@ interface Background {
   maintenance: Maintenance
   checkpointer: Checkpointer
   metadataIndexes: MetadataIndexes
+  advisorySession: AdvisorySession
   /** Forgets what another primary may know otherwise. */
   onPrimaryMoved: () => void
 }
@@ -146,6 +154,13 @@ export function createServices(config: Config, ground: Ground): Services & Backg
     ageMsMax: config.stateTransactionAgeMsMax,
     log,
   })
+  const advisorySession = createAdvisorySession({
+    open: ground.openSession,
+    heartbeatMs: advisoryHeartbeatMs,
+    onLost: (locks) => advisory.lose(locks),
+    log,
+  })
+  const advisory = createAdvisoryKeeper({ db, keeper, session: advisorySession, log })
   return {
     db,
     copyPool,
@@ -215,6 +230,8 @@ export function createServices(config: Config, ground: Ground): Services & Backg
       log.warn(facts, 'a deadlock of reservations was ended: one transaction gave way')
     },
     keeper,
+    advisory,
+    advisorySession,
     lockTtlMsMax: config.lockTtlMsMax,
     lockDelayMsMax: config.lockDelayMsMax,
     lockWaitMsMax: config.lockWaitMsMax,
@@ -230,6 +247,7 @@ export function createServices(config: Config, ground: Ground): Services & Backg
     notes: () => [
       ...publisher.status().restingStores.map(restingNote),
       ...replicas.list().flatMap(replicaNote),
+      ...advisoryNote(advisorySession),
     ],
     gauges: {
       commits: committer.counts,
@@ -274,6 +292,11 @@ function createChecks(config: Config, db: Db, publisher: Ground['publisher']): C
 
 function restingNote(store: string): string {
   return `nothing is published to the store ${store} for now, because several tables failed`
+}
+
+function advisoryNote({ status }: AdvisorySession): string[] {
+  const now = status()
+  return now.state === 'refused' ? [`no advisory locks can be held: ${now.reason}`] : []
 }
 
 function replicaNote({ name, healthy, lastFault }: ReplicaSight): string[] {

@@ -34,7 +34,7 @@ const folderOf = (path: string) => (path.includes('/') ? (path.split('/')[0] ?? 
 const isRoutes = (path: string) => /[/-]routes\.ts$/.test(path)
 const isPure = (path: string) =>
   folderOf(path) === 'delta' ||
-  /\/(rules|judge|append|ledger|reads|touched|row-ids|rows|unit|lanes|gathering|rounds|breaker|order|meetings|lookout|comparisons|key-range)\.ts$/.test(
+  /\/(rules|judge|append|ledger|reads|touched|row-ids|rows|unit|lanes|gathering|rounds|breaker|order|meetings|lookout|comparisons|key-range|duplicates|fences)\.ts$/.test(
     path,
   )
 

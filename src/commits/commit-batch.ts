@@ -2,6 +2,7 @@ import type { Pool, Tx } from '../database/connect.ts'
 import { inPipelinedTransaction, type PipelineSettings } from '../database/pipeline.ts'
 import { insertAnswers } from '../idempotency/queries.ts'
 import type { Outcome } from '../idempotency/rules.ts'
+import { fenceKey } from '../locks/fences.ts'
 import { Problem } from '../problems.ts'
 import { insertAttempts } from '../runs/number-queries.ts'
 import { deferFlush, writeState } from '../state/queries.ts'
@@ -18,7 +19,7 @@ import { endFiles, insertActions, insertCommits, insertFiles, supersedeActions }
 import type { Writes } from './rows.ts'
 import { applyStage } from './staged/queries.ts'
 import { surveyStages } from './staged/survey.ts'
-import { partsOf } from './touched.ts'
+import { fencesOf, partsOf } from './touched.ts'
 import type { CommittedTransaction, Part, Unit } from './unit.ts'
 
 /** When a batch had locked and read, and when it was judged, by the clock of `performance.now`. */
@@ -47,7 +48,7 @@ export interface BatchResult {
  * does not depend on the number of units, files or tables. When it throws nothing was committed, except when it
  * throws a `Problem`: then the database was asked to commit and its answer was lost.
  *
- * A table whose row another transaction holds is waited for if `waits`; else its units are passed by.
+ * A table, namespace or lock whose row another transaction holds is waited for if `waits`; else its units are passed by.
  */
 export async function commitBatch(
   pool: Pool,
@@ -58,10 +59,7 @@ export async function commitBatch(
   const work = async (tx: Tx) => {
     const { held, waited, freed, ...found } = await lockAndRead(tx, units, reading)
     const read = performance.now()
-    const isFree = ({ parts, state = [] }: Unit) =>
-      parts.every(({ table }) => !held.has(table)) &&
-      state.every(({ namespaceId }) => !held.has(namespaceId))
-    const judged = found.units.filter(isFree)
+    const judged = found.units.filter((unit) => isFree(unit, held))
     const { outcomes, writes } = await surveyAndJudge(tx, judged, found)
     isCommitting = true
     const result = {
@@ -112,6 +110,16 @@ export async function checkUnit(
 export interface CommitOptions {
   idempotencyRetentionMs: number
   bulkMsMax: number
+}
+
+/** Whether nothing that the unit needs is held by another transaction. */
+function isFree(unit: Unit, held: ReadonlySet<string | number>): boolean {
+  const { parts, state = [] } = unit
+  return (
+    parts.every(({ table }) => !held.has(table)) &&
+    state.every(({ namespaceId }) => !held.has(namespaceId)) &&
+    fencesOf(unit).every((fence) => !held.has(fenceKey(fence)))
+  )
 }
 
 function settingsFor(parts: readonly Part[], bulkMsMax: number): PipelineSettings {

@@ -11,6 +11,7 @@ import {
   type Outcome,
   replay,
 } from '../idempotency/rules.ts'
+import { judgeFences } from '../locks/fences.ts'
 import { Problem } from '../problems.ts'
 import { attemptsOf } from '../runs/rules.ts'
 import { enterState, type JudgedProposal, judgeState, stateWrites } from '../state/judge.ts'
@@ -28,8 +29,8 @@ import {
 import { inTable } from '../transactions/rules.ts'
 import { judgeClaim } from '../transactions/staged/rules.ts'
 import { appendCommit } from './append.ts'
+import { findDuplicate, isDuplicate, withAppTransaction } from './duplicates.ts'
 import {
-  appKey,
   type BatchState,
   changedHeads,
   type Ledger,
@@ -40,6 +41,7 @@ import { resolveReads } from './reads.ts'
 import type { CommitRow, Writes } from './rows.ts'
 import { invalidReads, readTooOld, sumViolations, unknownVersion } from './rules.ts'
 import { toldInBody, violationsMax } from './staged/rules.ts'
+import { fencesOf } from './touched.ts'
 import type { Commit, Part, Proposal, Unit, Verdict } from './unit.ts'
 
 /** What is known of the idempotency keys of a batch. */
@@ -108,6 +110,8 @@ function judgeUnit(unit: Unit, ledger: Ledger): Verdict {
   const { parts, changes = [], transaction } = unit
   const lost = transaction && judgeClaim(transaction, ledger)
   if (lost !== undefined) return { kind: 'refused', problem: lost }
+  const stale = judgeFences(fencesOf(unit), ledger.fencedLocks)
+  if (stale !== undefined && !isDuplicate(unit, ledger)) return { kind: 'refused', problem: stale }
   const accepted: PartVerdict[] = []
   for (const [index, part] of parts.entries()) {
     const table = ledger.tables.get(part.table)
@@ -211,26 +215,6 @@ function judgePart(
     judgeReads(proposal, table) ??
     judgeActions(proposal, table) ?? { table, proposal }
   )
-}
-
-/** The commit that carried the proposal's app transaction, when the application has come as far or further. */
-function findDuplicate({ appTransaction }: Proposal, table: TableLedger): CommitRow | undefined {
-  if (appTransaction === undefined) return undefined
-  const { appId, version } = appTransaction
-  const newest = table.appTransactions.get(appId)
-  if (newest === undefined || newest.appVersion < version) return undefined
-  const carrier = table.carriers.get(appKey(appId, version)) ?? newest.committedIn
-  return table.commits.get(carrier)
-}
-
-/** The proposal with the txn action that makes its repetition a duplicate, unless the writer gave it. */
-function withAppTransaction(proposal: Proposal, lastUpdated: number): Proposal {
-  const { appTransaction, actions } = proposal
-  if (appTransaction === undefined) return proposal
-  const { appId, version } = appTransaction
-  if (actions.some(({ kind, body }) => kind === 'txn' && body.appId === appId)) return proposal
-  const json = `{"txn":{"appId":${JSON.stringify(appId)},"version":${version},"lastUpdated":${lastUpdated}}}`
-  return { ...proposal, actions: [...actions, { kind: 'txn', body: JSON.parse(json).txn, json }] }
 }
 
 function judgeVersion({ expectedVersion }: Proposal, table: TableLedger): Problem | undefined {

@@ -1,6 +1,7 @@
 import type { Action } from '../delta/actions.ts'
 import { type Winner, winnerOf } from '../delta/conflicts/winner.ts'
 import type { ReadState } from '../delta/conflicts.ts'
+import { type FencedLock, type FencedLocks, fenceKey } from '../locks/fences.ts'
 import type { Problem } from '../problems.ts'
 import { openStateLedger, type StateLedger } from '../state/judge.ts'
 import type { RangeRead } from '../state/operations.ts'
@@ -83,6 +84,8 @@ export interface BatchState {
   staleRanges?: ReadonlyMap<RangeRead, string>
   /** Of the transactions that were begun by earlier requests, the claims that still stand. */
   claims?: ReadonlySet<string>
+  /** The locks of the fences, as far as there are such. */
+  fencedLocks?: readonly FencedLock[]
 }
 
 /** What is known, under the lock of the catalogue, of names and places that a unit asks for. */
@@ -109,6 +112,7 @@ export interface Ledger {
   state: StateLedger
   catalog: CatalogState
   claims: ReadonlySet<string>
+  fencedLocks: FencedLocks
   writes: LedgerWrites
 }
 
@@ -203,7 +207,8 @@ export function openLedger(state: BatchState): Ledger {
   }
   const { now, catalog = { namesTaken: [], creations: new Map() }, claims = new Set() } = state
   const ofState = openStateLedger(state)
-  return { now, tables, state: ofState, catalog, claims, writes: noWrites() }
+  const fencedLocks = new Map(state.fencedLocks?.map((lock) => [fenceKey(lock), lock]))
+  return { now, tables, state: ofState, catalog, claims, fencedLocks, writes: noWrites() }
 }
 
 /** By what an app's version is known. */

@@ -1,5 +1,7 @@
 import type { Tx } from '../database/connect.ts'
 import { claimKeys, findAnswers, keysOf } from '../idempotency/queries.ts'
+import { lockFences } from '../locks/fence-queries.ts'
+import type { Fence } from '../locks/fences.ts'
 import type { StateProposal } from '../state/operations.ts'
 import { findEntries, lockNamespaces } from '../state/queries.ts'
 import { findStaleRanges } from '../state/range-queries.ts'
@@ -17,6 +19,7 @@ import {
   carriersOf,
   changedReads,
   entriesAsked,
+  fencesOf,
   filesTouched,
   partsOf,
   placeParts,
@@ -42,7 +45,7 @@ export interface Found {
   units: readonly Unit[]
   state: BatchState
   keyState: KeyState
-  /** Tables and namespaces that were held, which it did not lock. */
+  /** Tables, namespaces and locks of fences, by `fenceKey`, that were held, which it did not lock. */
   held: ReadonlySet<string | number>
   waited: boolean
   /** Tables that were reserved, and are no more. */
@@ -69,23 +72,26 @@ export async function lockAndRead(
   const claims = lockClaims(tx, claimsOf(units))
   const ids = namespacesOf(units)
   const lockingState = lockNamespaces(tx, ids, { skipHeld: !waits })
+  const fencing = lockFences(tx, allFences(units), { skipHeld: !waits })
   // Tables that are named by id can be read at once; those named by name are only known when locked.
   const readsEarly = !expectsWait && parts.every((part) => isTableId(part.table))
   const early = readsEarly ? read(tx, units, { heads: [], idempotencyRetentionMs }) : undefined
-  const [busy, locked, foundEarly, standing, namespaces] = await Promise.all([
+  const [busy, locked, foundEarly, standing, namespaces, fences] = await Promise.all([
     claiming,
     locking,
     early,
     claims,
     lockingState,
+    fencing,
   ])
   const { heads } = locked
   const waited = locked.waited || namespaces.waited
   const more = waited || expectsWait ? takeIn() : []
   const all = [...units, ...more]
-  const [busyToo, standingToo, { kept, ...touched }] = await Promise.all([
+  const [busyToo, standingToo, fencesToo, { kept, ...touched }] = await Promise.all([
     claimKeys(tx, keysOf(more)),
     lockClaims(tx, claimsOf(more)),
+    lockFences(tx, allFences(more), { skipHeld: !waits }),
     more.length === 0 && foundEarly !== undefined
       ? foundEarly
       : read(tx, all, { heads, idempotencyRetentionMs }),
@@ -104,7 +110,7 @@ export async function lockAndRead(
   const known = new Set([...standing, ...standingToo])
   const lockedIds = new Set(namespaces.heads.map(({ id }) => id))
   const heldNamespaces = waits ? [] : ids.filter((id) => !lockedIds.has(id))
-  const held = new Set<string | number>([...heldTables, ...heldNamespaces])
+  const held = new Set<string | number>([...heldTables, ...heldNamespaces, ...fences.held])
   const found = {
     now,
     heads,
@@ -114,6 +120,7 @@ export async function lockAndRead(
     catalog,
     reservations,
     claims: known,
+    fencedLocks: [...fences.locks, ...fencesToo.locks],
   }
   return { units: all, state: { ...found, ...touched }, keyState, held, waited, freed }
 }
@@ -128,6 +135,10 @@ function claimsOf(units: readonly Unit[]): { id: string; claim: string }[] {
 
 function proposalsOf(units: readonly Unit[]): StateProposal[] {
   return units.flatMap(({ state = [] }) => state)
+}
+
+function allFences(units: readonly Unit[]): Fence[] {
+  return units.flatMap(fencesOf)
 }
 
 function namespacesOf(units: readonly Unit[]): number[] {

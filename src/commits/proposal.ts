@@ -5,6 +5,7 @@ import { actionBody, jsonDepthMax, memberSources, nestsTooDeep, parseExact } fro
 import { longMax } from '../delta/longs.ts'
 import { isStorableText } from '../delta/text.ts'
 import { invalidRequest, type RequestFault } from '../http/faults.ts'
+import { toFences } from '../locks/fences.ts'
 import { Problem } from '../problems.ts'
 import { type CreateCommit, operationLengthMax } from './schema.ts'
 import type { Proposal } from './unit.ts'
@@ -72,19 +73,15 @@ export function toProposal(
     isolationLevel,
     appTransaction,
     operation,
+    fences: toFences(fields.fences),
     info,
     actions,
     staged,
   }
 }
 
-/** Refuses fields that are not offered, stand alone, or could not be kept. */
+/** Refuses fields that stand alone, or could not be kept. */
 function refuseFields(fields: Omit<CreateCommit, 'actions'>, sources: FieldSources): void {
-  if (fields.fences !== undefined) {
-    throw new Problem('not-implemented', 'The field fences is not offered yet. Leave it out.', {
-      facts: { field: 'fences' },
-    })
-  }
   if (fields.reads !== undefined && fields.readVersion === undefined) {
     const fault = { pointer: '/reads', message: 'says what was read, and needs readVersion' }
     throw invalidRequest('body', [inFields(fault, sources)])

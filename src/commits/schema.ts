@@ -2,10 +2,11 @@ import Type, { type Static } from 'typebox'
 import { actionShapes } from '../delta/actions.ts'
 import { PredicateShape } from '../delta/predicates/shape.ts'
 import { define, Long, noNul, strictObject, Timestamp, Version } from '../http/schema.ts'
+import { Fences } from '../locks/fence-schema.ts'
 import type { ProblemCode } from '../problems.ts'
 import { MetadataSchema, ProtocolSchema, TableParams } from '../tables/schema.ts'
 
-/** How what a commit has read can be out of date, as every request that is judged may be told. */
+/** How what a commit relies on can be out of date, as every request that is judged may be told. */
 export const ofJudging: readonly ProblemCode[] = [
   'version-not-found',
   'protocol-changed',
@@ -16,6 +17,7 @@ export const ofJudging: readonly ProblemCode[] = [
   'concurrent-delete-read',
   'concurrent-delete-delete',
   'read-too-old',
+  'stale-fence',
 ]
 
 /** A table and one of its versions. */
@@ -160,11 +162,7 @@ export const proposalFields = {
       },
     ),
   ),
-  fences: Type.Optional(
-    Type.Array(strictObject({ lock: Type.String(), token: Type.Integer() }), {
-      description: 'Not offered yet.',
-    }),
-  ),
+  fences: Type.Optional(Fences),
 }
 
 export const CreateCommit = define(

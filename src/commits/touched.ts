@@ -1,5 +1,6 @@
 import { fileKeysOf } from '../delta/paths.ts'
 import { reliesOnRowIds } from '../delta/row-tracking.ts'
+import type { Fence } from '../locks/fences.ts'
 import type { StateProposal } from '../state/operations.ts'
 import type { AskedEntry } from '../state/queries.ts'
 import { isTableId } from '../tables/rules.ts'
@@ -17,6 +18,12 @@ export interface PlacedPart {
 /** The parts of all units. */
 export function partsOf(units: readonly Unit[]): Part[] {
   return units.flatMap((unit) => unit.parts)
+}
+
+/** All fences of a unit. */
+export function fencesOf({ parts, changes = [], fences = [] }: Unit): Fence[] {
+  const creations = changes.filter((change) => change.kind === 'create')
+  return [...fences, ...[...parts, ...creations].flatMap(({ proposal }) => proposal.fences ?? [])]
 }
 
 /** The parts whose tables are known: those named by id, and those named by the name of one of the heads. */

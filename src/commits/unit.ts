@@ -2,6 +2,7 @@ import type { Action, ActionOf } from '../delta/actions.ts'
 import type { CommitInfoMembers } from '../delta/commit-info.ts'
 import type { IsolationLevel } from '../delta/conflicts/isolation.ts'
 import type { Answer, IdempotentRequest } from '../idempotency/rules.ts'
+import type { Fence } from '../locks/fences.ts'
 import type { Problem } from '../problems.ts'
 import type { StateProposal, StateResult } from '../state/operations.ts'
 import type { DeclaredReads } from './reads.ts'
@@ -21,6 +22,8 @@ export interface Proposal {
   /** Makes the commit apply once: it is a duplicate when the table has this version of the app, or a later one. */
   appTransaction?: { appId: string; version: number | bigint } | undefined
   operation: string
+  /** Without which the whole unit is refused. */
+  fences?: readonly Fence[] | undefined
   /** Members of commitInfo that the writer gives. */
   info: CommitInfoMembers
   actions: readonly Action[]
@@ -104,6 +107,8 @@ export interface Unit {
   changes?: readonly CatalogChange[] | undefined
   /** What is done to the state, each proposal to a namespace of its own. */
   state?: readonly StateProposal[] | undefined
+  /** Beside those of its proposals. */
+  fences?: readonly Fence[] | undefined
   /** Kept with the commits where the unit is a transaction; then refusals name the table. */
   transaction?: TransactionTerms | undefined
   idempotent?: IdempotentRequest | undefined

@@ -75,6 +75,11 @@ export function isStatementTimeout(error: unknown): boolean {
   return error instanceof Error && codeOf(error) === '57014'
 }
 
+/** True when PostgreSQL has no room for another lock. */
+export function isOutOfSharedMemory(error: unknown): boolean {
+  return error instanceof Error && codeOf(error) === '53200'
+}
+
 /** True when the role that this service uses lacks the right to do so. */
 export function isNotPermitted(error: unknown): boolean {
   return error instanceof Error && codeOf(error) === '42501'

@@ -169,6 +169,14 @@ export interface IdempotencyKeys {
 
 export interface LockHolders {
   /**
+   * Key of the advisory lock without which the holder does not have the lock; null where it is a lease alone.
+   */
+  advisory_key: BigInteger | null;
+  /**
+   * The process of PostgreSQL that holds the advisory lock.
+   */
+  backend_pid: number | null;
+  /**
    * From then on it holds the lock no more, whether the row was removed or not.
    */
   expires_at: Instant;
@@ -578,6 +586,10 @@ export interface Transactions {
   created_at: Instant;
   ended_at: Instant | null;
   expires_at: Instant | null;
+  /**
+   * As they were given; null where there are none.
+   */
+  fences: string | null;
   id: string;
   /**
    * Whether anything may be staged for it, or left of that.

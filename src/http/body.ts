@@ -99,9 +99,19 @@ function supportedTypes(request: FastifyRequest): string[] {
   return Object.keys(content ?? { [jsonType]: body })
 }
 
-function checkPresence({ body, routeOptions }: FastifyRequest): void {
+/** Whether a body may be left out, which then is an empty object; OpenAPI says so in the same way. */
+export function isOptionalBody(schema: unknown): boolean {
+  return (schema as { required?: unknown } | undefined)?.required === false
+}
+
+function checkPresence(request: FastifyRequest): void {
+  const { body, routeOptions } = request
   const isTaken = routeOptions.schema?.body !== undefined
   if (isTaken && body === undefined) {
+    if (isOptionalBody(routeOptions.schema?.body)) {
+      request.body = {}
+      return
+    }
     throw invalidRequest('body', [{ pointer: '', message: 'is missing; send one' }])
   }
   if (isTaken || body === undefined) return

@@ -2,6 +2,7 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import { version } from '../version.ts'
+import { isOptionalBody } from './body.ts'
 import { namedSchemas } from './schema.ts'
 
 const tags = [
@@ -36,6 +37,10 @@ const tags = [
 
 /** Collects the routes into an OpenAPI 3.1 document. Must come before the routes. */
 export async function installOpenApi(app: FastifyInstance): Promise<void> {
+  const withOptionalBody = new Set<string | undefined>()
+  app.addHook('onRoute', ({ schema }) => {
+    if (isOptionalBody(schema?.body)) withOptionalBody.add(schema?.operationId)
+  })
   await app.register(swagger, {
     convertConstToEnum: false,
     openapi: {
@@ -54,7 +59,11 @@ export async function installOpenApi(app: FastifyInstance): Promise<void> {
     },
     transformObject: (made) => {
       if (!('openapiObject' in made)) return made.swaggerObject
-      showExamples(made.openapiObject as Document)
+      const document = made.openapiObject as Document
+      showExamples(document)
+      for (const { operationId, requestBody } of operationsOf(document)) {
+        if (requestBody && withOptionalBody.has(operationId)) requestBody.required = false
+      }
       return made.openapiObject
     },
     refResolver: {
@@ -71,13 +80,22 @@ export async function installOpenApi(app: FastifyInstance): Promise<void> {
 
 /** What of the document is looked at once it is made. */
 interface Document {
-  paths: Record<string, Record<string, { requestBody?: { content: Record<string, Media> } }>>
+  paths: Record<string, Record<string, Operation>>
   components: { schemas: Record<string, { examples?: unknown }> }
+}
+
+interface Operation {
+  operationId?: string
+  requestBody?: { required?: boolean; content: Record<string, Media> }
 }
 
 interface Media {
   schema: { $ref?: string }
   example?: unknown
+}
+
+function operationsOf({ paths }: Pick<Document, 'paths'>): Operation[] {
+  return Object.values(paths).flatMap((methods) => Object.values(methods))
 }
 
 /**
@@ -87,8 +105,9 @@ interface Media {
 function showExamples({ paths, components }: Document): void {
   const named = namedSchemas as readonly { $id?: string; examples?: readonly unknown[] }[]
   const examples = new Map(named.map((schema) => [schema.$id, schema.examples?.[0]]))
-  const operations = Object.values(paths).flatMap((methods) => Object.values(methods))
-  const bodies = operations.flatMap(({ requestBody }) => Object.values(requestBody?.content ?? {}))
+  const bodies = operationsOf({ paths }).flatMap(({ requestBody }) =>
+    Object.values(requestBody?.content ?? {}),
+  )
   for (const media of bodies) {
     const example = examples.get(media.schema.$ref?.split('/').at(-1))
     if (example !== undefined) media.example = example

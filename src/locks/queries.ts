@@ -254,7 +254,7 @@ function deleteHolders(rows: readonly OfLock<string>[]): Part {
 function putHolders(rows: readonly OfLock<Holder>[]): Part {
   const column = <Value>(value: (holder: Holder) => Value) => rows.map(({ row }) => value(row))
   return sql`
-    insert into lock_holders
+    insert into lock_holders as h
       (lock_id, holder, mode, token, ttl_ms, lock_delay_ms, metadata, request_id, granted_at, expires_at)
     select n.lock_id, n.holder, n.mode, n.token, n.ttl_ms, n.lock_delay_ms, n.metadata::json,
       n.request_id, ${instantOf(sql`n.granted_at`)}, ${instantOf(sql`n.expires_at`)}
@@ -273,7 +273,9 @@ function putHolders(rows: readonly OfLock<Holder>[]): Part {
       mode = excluded.mode, token = excluded.token, ttl_ms = excluded.ttl_ms,
       lock_delay_ms = excluded.lock_delay_ms, metadata = excluded.metadata,
       request_id = excluded.request_id, granted_at = excluded.granted_at,
-      expires_at = excluded.expires_at`
+      expires_at = excluded.expires_at,
+      advisory_key = case when h.token = excluded.token then h.advisory_key end,
+      backend_pid = case when h.token = excluded.token then h.backend_pid end`
 }
 
 function deleteWaits(rows: readonly OfLock<string>[]): Part {

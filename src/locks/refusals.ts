@@ -1,5 +1,6 @@
 import { parseExact } from '../delta/json.ts'
 import { Problem } from '../problems.ts'
+import type { HeldOutside } from './advisory/keeper.ts'
 import type { Acquired, Lease } from './keeper.ts'
 import { holderText, waitingText } from './lock-json.ts'
 import type { Holder, LockName } from './rows.ts'
@@ -7,11 +8,13 @@ import type { Holder, LockName } from './rows.ts'
 /** The refusal of a request for a lock. */
 export function notAcquired(
   name: string,
-  refused: Exclude<Acquired, { kind: 'granted' }>,
+  refused: Exclude<Acquired, { kind: 'granted' }> | HeldOutside,
 ): Problem {
   switch (refused.kind) {
     case 'held':
       return lockHeld(name, refused)
+    case 'outside':
+      return heldOutside(name, refused)
     case 'other-mode':
       return otherMode(name, refused.held)
     case 'deadlock': {
@@ -37,6 +40,14 @@ function lockHeld(name: string, { holders, line }: Extract<Acquired, { kind: 'he
       waiters: line.map((one) => parseExact(waitingText(one))),
     },
   })
+}
+
+function heldOutside(name: string, { key }: HeldOutside): Problem {
+  return new Problem(
+    'lock-held',
+    `The advisory lock ${key} of the lock ${name} is held by another client of the database, or for another lock.`,
+    { facts: { holders: [], waiters: [], advisoryKey: parseExact(String(key)) } },
+  )
 }
 
 function otherMode(name: string, held: Holder): Problem {

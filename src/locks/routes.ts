@@ -6,8 +6,10 @@ import { invalidRequest, refuseBeyond } from '../http/faults.ts'
 import { memberTexts, objectText } from '../http/json-text.ts'
 import { refusals, writeResponse } from '../http/schema.ts'
 import { whileWanted } from '../http/while-wanted.ts'
-import { Problem } from '../problems.ts'
+import type { Problem } from '../problems.ts'
 import { readMetadata } from '../runs/metadata.ts'
+import type { AdvisoryKeeper } from './advisory/keeper.ts'
+import { readAdvisoryKey } from './advisory/rules.ts'
 import type { Acquisition, Keeper, Lease } from './keeper.ts'
 import { grantText, holderText } from './lock-json.ts'
 import { lockLost, notAcquired } from './refusals.ts'
@@ -24,6 +26,7 @@ import {
 /** What the routes of locks need. */
 export interface LockRoutesContext {
   keeper: Keeper
+  advisory: AdvisoryKeeper
   lockTtlMsMax: number
   lockDelayMsMax: number
   lockWaitMsMax: number
@@ -34,7 +37,7 @@ export interface LockRoutesContext {
 
 /** `/locks/:name`: acquire, renew and release locks, and force them open. */
 export const lockRoutes: FastifyPluginAsyncTypebox<LockRoutesContext> = async (app, context) => {
-  const { keeper } = context
+  const { keeper, advisory } = context
   // Who waits would hold up a stop for as long as he may wait.
   app.addHook('preClose', keeper.endWaits)
 
@@ -52,23 +55,26 @@ export const lockRoutes: FastifyPluginAsyncTypebox<LockRoutesContext> = async (a
         body: AcquireLock,
         response: {
           200: writeResponse('Held.', LockGrant),
-          ...refusals('lock-held', 'deadlock', 'not-implemented', ...ofBodies),
+          ...refusals('lock-held', 'deadlock', 'backend-not-available', ...ofBodies),
         },
       },
     },
     async (request, reply) => {
       const { name } = request.params
-      const { backend } = request.body
-      if (backend === 'advisory') throw notYet()
+      const isAdvisory = request.body.backend === 'advisory'
       const acquisition = receive(context, name, request)
-      const { consistencyToken, ...acquired } = await whileWanted(request, (signal) =>
-        keeper.acquire({ ...acquisition, signal }),
+      const key = receiveKey(request.body)
+      const acquired = await whileWanted(request, (signal) =>
+        isAdvisory
+          ? advisory.acquire({ ...acquisition, signal }, key)
+          : keeper.acquire({ ...acquisition, signal }),
       )
       if (acquired.kind !== 'granted') {
         context.onLockRefused(acquired.kind === 'deadlock' ? 'deadlock' : 'held')
-        throw notAcquired(name, { ...acquired, consistencyToken })
+        throw notAcquired(name, acquired)
       }
-      return send(reply, { text: grantText(name, acquired.grant), consistencyToken })
+      const { grant, consistencyToken } = acquired
+      return send(reply, { text: grantText(name, grant), consistencyToken })
     },
   )
 
@@ -119,6 +125,7 @@ export const lockRoutes: FastifyPluginAsyncTypebox<LockRoutesContext> = async (a
     },
     async (request, reply) => {
       const lease = { kind: 'lock', ...request.params, ...request.body } as const
+      await advisory.give(lease)
       const { result, consistencyToken } = await keeper.release(lease)
       if (!result) throw lost(context, lease)
       const { name, holder, token } = lease
@@ -142,6 +149,7 @@ export const lockRoutes: FastifyPluginAsyncTypebox<LockRoutesContext> = async (a
     async (request, reply) => {
       const { name } = request.params
       const { result, consistencyToken } = await keeper.force({ kind: 'lock', name })
+      void advisory.settle().catch(() => {})
       const told = result.map(({ holder, mode, token }) => ({ holder, mode, token }))
       if (told.length > 0) context.onForced({ name, requestId: request.id, holders: told })
       const holders = `[${result.slice(0, 100).map(holderText).join(',')}]`
@@ -159,11 +167,7 @@ const lockBytesMax = 16 * 1024
 const ofBodies = ['invalid-json', 'body-too-large', 'unsupported-media-type'] as const
 
 function receive(context: LockRoutesContext, name: string, request: FastifyRequest): Acquisition {
-  const { backend: _, advisoryKey, metadata, ...asked } = request.body as AcquireLock
-  if (advisoryKey !== undefined) {
-    const message = 'belongs to `backend` "advisory" alone'
-    throw invalidRequest('body', [{ pointer: '/advisoryKey', message }])
-  }
+  const { backend: _, advisoryKey: _key, metadata, ...asked } = request.body as AcquireLock
   const { ttlMs, waitMs = 0, lockDelayMs = 0 } = asked
   refuseBeyond(
     { ttlMs, waitMs, lockDelayMs },
@@ -177,6 +181,15 @@ function receive(context: LockRoutesContext, name: string, request: FastifyReque
   return { kind: 'lock', name, ...asked, metadata: text }
 }
 
+/** The key of the advisory lock that is asked for, if it is named. */
+function receiveKey({ backend, advisoryKey }: AcquireLock): bigint | undefined {
+  if (advisoryKey === undefined) return undefined
+  const key =
+    backend === 'advisory' ? readAdvisoryKey(advisoryKey) : 'belongs to `backend` "advisory" alone'
+  if (typeof key === 'bigint') return key
+  throw invalidRequest('body', [{ pointer: '/advisoryKey', message: key }])
+}
+
 function lost({ onLockRefused }: LockRoutesContext, lease: Lease): Problem {
   onLockRefused('lost')
   return lockLost(lease)
@@ -187,11 +200,4 @@ function send(
   { text, consistencyToken }: { text: string; consistencyToken?: string | undefined },
 ) {
   return sendOutcome(reply, { answer: jsonAnswer(200, text), replayed: false, consistencyToken })
-}
-
-function notYet(): Problem {
-  return new Problem(
-    'not-implemented',
-    'Advisory locks are not offered yet. Leave out `backend`, or use "lease".',
-  )
 }

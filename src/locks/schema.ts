@@ -90,14 +90,16 @@ export const AcquireLock = define(
         Type.Enum(['lease', 'advisory'], {
           type: 'string',
           default: 'lease',
-          description: 'Whether the lock is a lease, or an advisory lock of PostgreSQL.',
+          description:
+            'Whether the lock is a lease alone, or an advisory lock of PostgreSQL besides, which other clients of the database respect and which is free as soon as the server that holds it dies.',
         }),
       ),
       advisoryKey: Type.Optional(
-        Type.Integer({
-          minimum: Number.MIN_SAFE_INTEGER,
-          maximum: Number.MAX_SAFE_INTEGER,
-          description: 'Key of the advisory lock.',
+        Type.Unsafe<number | string>({
+          type: ['integer', 'string'],
+          maxLength: 20,
+          description:
+            'Key of the advisory lock, of 64 bits; beyond 2^53 as a string. Without one it is `hashtextextended(name, 0)`.',
         }),
       ),
     },

@@ -1,5 +1,7 @@
 import type { Db } from '../database/connect.ts'
 import type { Sweep } from '../maintenance/sweeper.ts'
+import type { AdvisoryKeeper } from './advisory/keeper.ts'
+import { listUnbacked } from './advisory/queries.ts'
 import type { Keeper } from './keeper.ts'
 import { deleteLapsedWaits, listExpired } from './wait-queries.ts'
 
@@ -21,4 +23,22 @@ export function expiredLeases({ db, keeper }: { db: Db; keeper: Keeper }): Sweep
     },
     pauseMs: 1000,
   }
+}
+
+/** Leases whose advisory locks are gone, as with a server that died: who waits need not wait for them to run out. */
+export function unbackedLeases({ db, keeper }: { db: Db; keeper: Keeper }): Sweep {
+  return {
+    what: 'leases without their advisory locks',
+    async sweep() {
+      const leases = await listUnbacked(db, expiredMax)
+      await Promise.all(leases.map(keeper.release))
+      return leases.length
+    },
+    pauseMs: 500,
+  }
+}
+
+/** Advisory locks of leases that other servers have released, or that have run out. */
+export function leftAdvisoryLocks(advisory: AdvisoryKeeper): Sweep {
+  return { what: 'advisory locks without a lease', sweep: advisory.settle, pauseMs: 250 }
 }

@@ -6,6 +6,8 @@ import { bodyText } from '../http/body.ts'
 import { objectText } from '../http/json-text.ts'
 import { IdempotencyHeaders, refusals, writeResponse } from '../http/schema.ts'
 import type { WriteOutcome } from '../idempotency/rules.ts'
+import type { FenceBody } from '../locks/fence-schema.ts'
+import { toFences } from '../locks/fences.ts'
 import { Problem } from '../problems.ts'
 import { resultsText } from './entry-json.ts'
 import type { StateProposal, StateResult } from './operations.ts'
@@ -118,9 +120,11 @@ function submit(
   { proposal, text }: Asked,
 ): Promise<WriteOutcome> {
   const { namespace } = request.params as { namespace: string }
+  const { fences } = request.body as { fences?: FenceBody[] }
   return submitProposal(context, {
     namespace,
     proposal,
+    fences: toFences(fences),
     idempotent: idempotentRequest(request),
     answer: (result) =>
       result instanceof Problem ? problemAnswer(result, request) : jsonAnswer(200, text(result)),

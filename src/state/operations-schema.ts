@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox'
 import { define, strictObject } from '../http/schema.ts'
+import { Fences } from '../locks/fence-schema.ts'
 import { ExpectedVersion, exampleReceipt, Key, putFields } from './schema.ts'
 
 const PutOperation = strictObject({ put: strictObject(putFields) })
@@ -47,6 +48,7 @@ export const Batch = define(
         }),
       ),
       operations: Operations('Done in this order, at one revision. A key is written once at most.'),
+      fences: Type.Optional(Fences),
     },
     {
       description: 'Operations to be done together.',
@@ -104,6 +106,7 @@ export const Txn = define(
       // biome-ignore lint/suspicious/noThenProperty: the contract names it so
       then: Type.Optional(Operations('Done where all comparisons hold.', 0)),
       else: Type.Optional(Operations('Done where one does not.', 0)),
+      fences: Type.Optional(Fences),
     },
     {
       description: 'Comparisons, and what is done depending on them, at one moment.',

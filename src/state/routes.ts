@@ -1,11 +1,16 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import Type from 'typebox'
+import { faultsBelow } from '../delta/faults.ts'
 import { idempotentRequest, jsonAnswer, problemAnswer, sendOutcome } from '../http/answers.ts'
 import { bodyText } from '../http/body.ts'
+import { invalidRequest } from '../http/faults.ts'
+import { parseJson } from '../http/json-reading.ts'
 import { locationHeader, refusals, strictObject, Version, writeResponse } from '../http/schema.ts'
-import { refuseMisplaced } from '../http/validation.ts'
+import { faultFinder, refuseMisplaced } from '../http/validation.ts'
 import type { Answer, WriteOutcome } from '../idempotency/rules.ts'
+import { type FenceBody, Fences, FencesText } from '../locks/fence-schema.ts'
+import { type Fence, toFences } from '../locks/fences.ts'
 import { Problem } from '../problems.ts'
 import { conditionOf } from './conditions.ts'
 import { deletionText, etagOf, receiptText } from './entry-json.ts'
@@ -63,7 +68,8 @@ export const stateRoutes: FastifyPluginAsyncTypebox<StateRoutesContext> = async 
     },
     async (request, reply) => {
       const operation = receivePut(request, context)
-      const outcome = await submit(context, request, operation)
+      const fences = receiveFences(request)
+      const outcome = await submit(context, request, { operation, fences })
       return sendOutcome(reply, outcome)
     },
   )
@@ -80,6 +86,7 @@ export const stateRoutes: FastifyPluginAsyncTypebox<StateRoutesContext> = async 
         params: EntryParams,
         querystring: strictObject({
           expectedVersion: Type.Optional(Version('The version that the entry must have.')),
+          fences: Type.Optional(FencesText),
         }),
         response: {
           200: writeResponse('It is deleted.', EntryDeletion),
@@ -97,7 +104,9 @@ export const stateRoutes: FastifyPluginAsyncTypebox<StateRoutesContext> = async 
       const { key } = request.params
       const expected = versionCondition(request.query.expectedVersion)
       const condition = conditionOf(request.headers, expected)
-      const outcome = await submit(context, request, { kind: 'delete', key, condition })
+      const operation = { kind: 'delete' as const, key, condition }
+      const fences = receiveFences(request)
+      const outcome = await submit(context, request, { operation, fences })
       return sendOutcome(reply, outcome)
     },
   )
@@ -136,16 +145,27 @@ function receiveBytes(
   }
 }
 
+/** The fences of a body that is JSON, or else those of the query. */
+function receiveFences(request: FastifyRequest): Fence[] {
+  const { fences: text } = request.query as { fences?: string }
+  if (text === undefined) return toFences((request.body as Partial<PutEntry> | undefined)?.fences)
+  const value = parseJson(text)
+  const faults = faultFinder(request, Fences)(value as object)
+  if (faults.length === 0) return toFences(value as FenceBody[])
+  throw invalidRequest('query', faultsBelow('/query/fences', faults))
+}
+
 /** Commits one operation, and answers what became of it. */
 function submit(
   context: StateRoutesContext,
   request: FastifyRequest,
-  operation: StateOperation,
+  { operation, fences }: { operation: StateOperation; fences: readonly Fence[] },
 ): Promise<WriteOutcome> {
   const { namespace } = request.params as { namespace: string }
   return submitProposal(context, {
     namespace,
     proposal: { operations: [operation], isAtomic: true },
+    fences,
     idempotent: idempotentRequest(request),
     answer: (result) =>
       result instanceof Problem ? problemAnswer(result, request) : answerWrite(result, request),

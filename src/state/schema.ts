@@ -8,6 +8,7 @@ import {
   Timestamp,
   Version,
 } from '../http/schema.ts'
+import { Fences, FencesText } from '../locks/fence-schema.ts'
 
 /** The longest name of a namespace or key, in characters. */
 export const nameLengthMax = 512
@@ -88,6 +89,7 @@ export const PutEntry = define(
       metadata: Type.Optional(Metadata),
       ttlMs: Type.Optional(TtlMs),
       expectedVersion: Type.Optional(ExpectedVersion),
+      fences: Type.Optional(Fences),
     },
     {
       description: 'What is to stand under the key.',
@@ -132,6 +134,7 @@ export const PutQuery = strictObject({
   ),
   metadata: Type.Optional(MetadataText),
   expectedVersion: Type.Optional(ExpectedVersion),
+  fences: Type.Optional(FencesText),
 })
 export type PutQuery = Static<typeof PutQuery>
 
@@ -149,6 +152,7 @@ export const ofWriting = [
   'invalid-idempotency-key',
   'idempotency-in-progress',
   'idempotency-key-reused',
+  'stale-fence',
   'version-mismatch',
   'precondition-required',
 ] as const

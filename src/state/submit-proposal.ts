@@ -1,5 +1,6 @@
 import type { Committer } from '../commits/committer.ts'
 import type { Answer, IdempotentRequest, WriteOutcome } from '../idempotency/rules.ts'
+import type { Fence } from '../locks/fences.ts'
 import type { Problem } from '../problems.ts'
 import type { Namespaces } from './namespaces.ts'
 import type { StateProposal, StateResult } from './operations.ts'
@@ -14,6 +15,7 @@ export interface StateContext {
 export interface AskedProposal {
   namespace: string
   proposal: Omit<StateProposal, 'namespaceId' | 'namespace'>
+  fences: readonly Fence[]
   idempotent: IdempotentRequest | undefined
   answer: (result: StateResult | Problem) => Answer
 }
@@ -21,13 +23,13 @@ export interface AskedProposal {
 /** Commits what one request asks of a namespace, which is made where there is none. */
 export async function submitProposal(
   { committer, namespaces }: StateContext,
-  { namespace, proposal, idempotent, answer }: AskedProposal,
+  { namespace, proposal, answer, ...asked }: AskedProposal,
 ): Promise<WriteOutcome> {
   const known = await namespaces.make(namespace)
   return committer.submit({
     parts: [],
     state: [{ ...known, ...proposal }],
-    idempotent,
+    ...asked,
     answer: (verdict) => {
       if (verdict.kind === 'refused') return answer(verdict.problem)
       const [result] = verdict.state

@@ -4,7 +4,7 @@ import type { Part, TransactionTerms } from '../commits/unit.ts'
 import { elementSources, memberSources } from '../delta/json.ts'
 import { invalidRequest } from '../http/faults.ts'
 import type { WriteOutcome } from '../idempotency/rules.ts'
-import { Problem } from '../problems.ts'
+import { toFences } from '../locks/fences.ts'
 import type { Asked } from '../tables/create-table.ts'
 import { inSpan } from '../tracing/spans.ts'
 import { readEntries, type TableEntry } from './entries.ts'
@@ -50,6 +50,7 @@ export async function commitTransaction(
     parts: transaction.isolationLevel === 'Serializable' ? parts.map(judgedStrictly) : parts,
     changes: changes.length > 0 ? changes : undefined,
     state,
+    fences: toFences(body.fences),
     transaction,
     idempotent,
     answer: (verdict) => answer(transactionResult(transaction, verdict)),
@@ -65,16 +66,7 @@ export function termsOf({
   return { id: randomUUID(), isolationLevel, priority, label }
 }
 
-/** Refuses what is not offered yet. */
-export function refuseFences({ fences }: CreateTransaction): void {
-  if (fences === undefined) return
-  throw new Problem('not-implemented', 'The field fences is not offered yet.', {
-    facts: { field: 'fences' },
-  })
-}
-
 function tablesOf(body: CreateTransaction): readonly TransactionTable[] {
-  refuseFences(body)
   const { tables, state, expiresInMs } = body
   if (expiresInMs !== undefined) {
     const message = 'means nothing with commit: true; leave it out'

@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { ActionSchema, commitCounts, proposalFields } from '../commits/schema.ts'
 import { define, noNul, strictObject, Timestamp } from '../http/schema.ts'
+import { Fences } from '../locks/fence-schema.ts'
 import { StateResults, Writes } from '../state/operations-schema.ts'
 import { NamespaceName } from '../state/schema.ts'
 import { CreateTable, TableParams } from '../tables/schema.ts'
@@ -60,8 +61,6 @@ export const StageActions = Type.Array(ActionSchema, {
   description: 'Actions, as in the lines of a log file.',
   examples: [[{ add: { ...exampleAdd, path: 'day=2026-11-20/part-2.parquet' } }]],
 })
-
-const notOfferedYet = { description: 'Not offered yet.' }
 
 const NamespaceOperations = Type.Array(
   strictObject({
@@ -157,7 +156,7 @@ export const CreateTransaction = define(
         }),
       ),
       state: Type.Optional(NamespaceOperations),
-      fences: Type.Optional(Type.Array(Type.Object({}), notOfferedYet)),
+      fences: Type.Optional(Fences),
     },
     {
       description:
@@ -174,6 +173,19 @@ export const CreateTransaction = define(
   ),
 )
 export type CreateTransaction = Static<typeof CreateTransaction>
+
+/** What may come with the commit of a transaction that was begun earlier. */
+export const CommitStaged = define(
+  'CommitStaged',
+  strictObject(
+    { fences: Type.Optional(Fences) },
+    {
+      description: 'Fences beside those that the transaction has.',
+      examples: [{ fences: [] }],
+    },
+  ),
+)
+export type CommitStaged = Static<typeof CommitStaged>
 
 export const TransactionParams = Type.Object({
   id: Type.String({

@@ -2,10 +2,14 @@ import fc from 'fast-check'
 import { judgeBatch } from '../../src/commits/judge.ts'
 import type { Proposal, Unit, Verdict } from '../../src/commits/unit.ts'
 import type { Action } from '../../src/delta/actions.ts'
+import type { FencedLock } from '../../src/locks/fences.ts'
 import { applyWrites, type MemoryDatabase, newHead, readState } from './memory-database.ts'
 
 const tables = ['a', 'b']
 const paths = ['p', 'q', 'r']
+const fencedLocks: FencedLock[] = [
+  { kind: 'lock', name: 'l', lastToken: 2, holders: [{ token: 2, mode: 'exclusive' }] },
+]
 const noKeys = { kept: new Map(), busy: new Set<string>() }
 
 /** What a writer of a random history does, at once on some tables. */
@@ -16,6 +20,8 @@ export interface Step {
   files: string[]
   wholeTable: boolean
   tables: string[]
+  /** The token that must be in force; the lock has token 2. */
+  fence: number | null
   /** Log lines. */
   lines: string[]
 }
@@ -49,6 +55,7 @@ export const histories: fc.Arbitrary<Step[]> = fc.array(
     files: fc.subarray(paths),
     wholeTable: fc.boolean(),
     tables: fc.subarray(tables, { minLength: 1 }),
+    fence: fc.oneof({ weight: 3, arbitrary: fc.constant(null) }, fc.integer({ min: 1, max: 2 })),
     lines: fc.array(fc.oneof(addLine, removeLine, txnLine), { maxLength: 4 }),
   }),
   { maxLength: 14, size: 'max' },
@@ -70,6 +77,7 @@ function toUnit(step: Step, note: (verdict: Verdict) => void): Unit {
   }
   return {
     parts: step.tables.map((table) => ({ table, proposal })),
+    fences: step.fence === null ? [] : [{ kind: 'lock', name: 'l', token: step.fence }],
     answer: (verdict) => {
       note(verdict)
       return { status: 200, headers: {}, body: '' }
@@ -90,7 +98,7 @@ export function runHistory(steps: readonly Step[], sizes: readonly number[]) {
   for (let at = 0, turn = 0; at < units.length; turn += 1) {
     const size = sizes[turn % sizes.length] ?? 1
     const batch = units.slice(at, at + size)
-    const state = readState(database, batch, 1000 + turn)
+    const state = { ...readState(database, batch, 1000 + turn), fencedLocks }
     applyWrites(database, judgeBatch(batch, state, noKeys).writes)
     at += size
   }

@@ -123,6 +123,19 @@ t.test('versions have no gap, and in-commit timestamps rise', async (t) => {
   )
 })
 
+t.test('a unit is refused for its fence where that is stale, and nowhere else', async (t) => {
+  holds(
+    t,
+    fc.property(histories, sizes, (steps, batchSizes) => {
+      const { verdicts } = runHistory(steps, batchSizes)
+      deepStrictEqual(
+        verdicts.map((one) => one.kind === 'refused' && one.problem.code === 'stale-fence'),
+        steps.map(({ fence }) => fence === 1),
+      )
+    }),
+  )
+})
+
 t.test('the random histories hold commits, refusals and removals', async (t) => {
   const seen = fc.sample(histories, 200).map((steps) => runHistory(steps, [3]))
   const verdicts = seen.flatMap((run) => run.verdicts)

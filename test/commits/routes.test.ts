@@ -160,16 +160,6 @@ t.test('a commit with many actions comes in pages', async (t) => {
   t.notOk('nextCursor' in next.body)
 })
 
-t.test('what is not offered yet says so', async (t) => {
-  const id = await server.makeTable()
-  const fences = [{ lock: 'l', token: 1 }]
-  const { status, body } = await server.commit(id, { fences, actions: [add('a')] })
-  t.equal(status, 501)
-  t.equal(body.code, 'not-implemented')
-  t.equal(body.field, 'fences')
-  t.equal((await server.get(`/tables/${id}`)).body.version, 0)
-})
-
 t.test('every violation of a commit is listed, and nothing is written', async (t) => {
   const id = await server.makeTable()
   const { status, body } = await server.commit(id, {

@@ -261,7 +261,6 @@ t.test('what cannot be asked for is refused', async (t) => {
     [{ priority: 10 }, 400, /priority/],
     [{ holder: 'a\u0000b' }, 400, /NUL/],
     [{ advisoryKey: 5 }, 400, /advisoryKey/],
-    [{ backend: 'advisory' }, 501, /not offered yet/],
   ]
   for (const [more, status, detail] of cases) {
     const answer = await acquire('refused', 'a', more)

@@ -8,7 +8,9 @@ import type { Committer } from '../../src/commits/committer.ts'
 import { type Config, loadConfig } from '../../src/config.ts'
 import { createDb, type Db, type Pool } from '../../src/database/connect.ts'
 import { noReplicas } from '../../src/database/replicas/replicas.ts'
+import type { Keeper } from '../../src/locks/keeper.ts'
 import { noPublisher, startPublisher } from '../../src/mirror/publisher.ts'
+import { sessionOpener } from '../../src/pools.ts'
 import { createServices } from '../../src/services.ts'
 import { createStorage } from '../../src/storage/create-storage.ts'
 import type { Storage } from '../../src/storage/storage.ts'
@@ -20,6 +22,9 @@ export interface TestServer extends Api {
   db: Db
   pool: Pool
   committer: Committer
+  keeper: Keeper
+  /** As a server does from time to time. */
+  settleAdvisoryLocks: () => Promise<unknown>
   database: TestDatabase
   dataDir: string
   storage: Storage
@@ -62,7 +67,9 @@ export async function startTestServer(
   const { mirrorPollMs: pollMs } = config
   const publisher = mirror ? startPublisher({ db, storage, pollMs, log }) : noPublisher
   t.teardown(() => publisher.stop())
+  const openSession = sessionOpener(config, database.connection, log)
   const services = createServices(config, {
+    openSession,
     pool,
     copyPool,
     stagePool,
@@ -83,15 +90,18 @@ export async function startTestServer(
   t.teardown(() => services.channelWatch.stop())
   t.teardown(() => services.lockWatch.stop())
   t.teardown(() => services.electionWatch.stop())
+  t.teardown(() => services.advisorySession.stop())
   const app = await buildApp({ config, services, log })
   t.teardown(() => app.close())
   const address = await app.listen({ host: config.host, port: 0 })
-  const { committer } = services
+  const { committer, keeper, advisory } = services
   return {
     ...createApi(address),
     db,
     pool,
     committer,
+    keeper,
+    settleAdvisoryLocks: advisory.settle,
     database,
     dataDir,
     storage,

@@ -80,11 +80,6 @@ t.test('a refusal of one table names it, and nothing is left of any', async (t) 
     [{ table: other, operationParameters: blob, actions: [add('a')] }, 400, 'invalid-request'],
     [{ table: good, actions: [add('b')] }, 400, 'invalid-request'],
     [{ table: name, actions: [add('b')] }, 400, 'invalid-request'],
-    [
-      { table: other, fences: [{ lock: 'l', token: 1 }], actions: [add('a')] },
-      501,
-      'not-implemented',
-    ],
   ]
   const before = await versionsOf([good, other, dropped])
   const listed = (await server.get('/transactions')).body
@@ -244,16 +239,8 @@ t.test('with Serializable, proposals without a level of their own are judged so'
   t.match(free, { status: 201, body: { isolationLevel: 'Serializable', priority: 9 } })
 })
 
-t.test('what is not offered yet is refused as that', async (t) => {
+t.test('a transaction at once without a table or anything else is refused', async (t) => {
   const table = await server.makeTable()
-  const tables = [{ table, actions: [add('a')] }]
-  for (const body of [
-    { tables, fences: [] },
-    { tables, commit: true, fences: [] },
-  ]) {
-    const answer = await server.post('/transactions', body)
-    t.match(answer, { status: 501, body: { code: 'not-implemented', field: 'fences' } })
-  }
   for (const body of [{ commit: true }, { commit: true, tables: [] }]) {
     t.strictSame(codeOf(await server.post('/transactions', body)), [400, 'invalid-request'])
   }

@@ -198,7 +198,7 @@ t.test('a request with a fault stages nothing, and names it', async (t) => {
   })
   const refused: [object, number, string][] = [
     [{ reads: { files: ['a'] }, actions: [] }, 400, 'invalid-request'],
-    [{ fences: [], actions: [] }, 501, 'not-implemented'],
+    [{ fences: [{ token: 1 }], actions: [] }, 400, 'invalid-request'],
     [{ unknown: 1 }, 400, 'invalid-request'],
   ]
   for (const [body, ...code] of refused) t.strictSame(codeOf(await put(way, table, body)), code)

@@ -9,7 +9,7 @@ import type { Asked } from '../../tables/create-table.ts'
 import { tableNotFound } from '../../tables/get-table.ts'
 import { findTableIds } from '../../tables/queries.ts'
 import { tableKey } from '../../tables/rules.ts'
-import { refuseFences, termsOf } from '../commit-transaction.ts'
+import { termsOf } from '../commit-transaction.ts'
 import { readEntries, type TableEntry } from '../entries.ts'
 import { repeatedTable } from '../judge.ts'
 import { readState } from '../receive-state.ts'
@@ -39,9 +39,8 @@ export async function beginTransaction(
   { idempotent, answer }: Asked<ShownTransaction>,
 ): Promise<WriteOutcome> {
   const { db, idempotencyRetentionMs: retentionMs } = context
-  refuseFences(body)
   const expiresInMs = readExpiry(body, context)
-  const terms = { ...termsOf(body), expiresInMs }
+  const terms = { ...termsOf(body), expiresInMs, fences: body.fences }
   const entries = readEntries(body.tables ?? [], { isWhole: false })
   const sources = memberSources(text)
   const received = readState(body.state ?? [], sources.get('state') ?? '[]', context)

@@ -6,12 +6,15 @@ import { inTransaction } from '../../database/transaction.ts'
 import { claimOnce, takeProblem } from '../../idempotency/apply-once.ts'
 import { insertAnswers } from '../../idempotency/queries.ts'
 import type { Outcome, WriteOutcome } from '../../idempotency/rules.ts'
+import type { FenceBody } from '../../locks/fence-schema.ts'
+import { toFences } from '../../locks/fences.ts'
 import type { Asked } from '../../tables/create-table.ts'
 import { inSpan } from '../../tracing/spans.ts'
 import { judgedStrictly } from '../commit-transaction.ts'
 import type { TransactionRow } from '../queries.ts'
 import type { ReceiveStateContext } from '../receive-state.ts'
 import { invalidTransaction } from '../rules.ts'
+import type { CommitStaged } from '../schema.ts'
 import { transactionResult } from '../transaction-json.ts'
 import { findDuplicateFiles } from './duplicate-files.ts'
 import { findStagedViolations, type StagedWork } from './limits.ts'
@@ -37,11 +40,11 @@ export interface CommitStagedContext extends StageContext, PartsContext, Receive
 
 /**
  * Commits what is staged, to all tables or to none. A transaction that is committed already is answered as it was. After
- * a refusal it is active again, with all that was staged.
+ * a refusal it is active again, with all that was staged. `fences` count for this attempt, beside those that it has.
  */
 export async function commitStaged(
   context: CommitStagedContext,
-  id: string,
+  { id, fences = [] }: { id: string } & CommitStaged,
   asked: Asked<TransactionRow>,
 ): Promise<WriteOutcome> {
   const begun = await beginCommit(context, id, asked)
@@ -53,7 +56,7 @@ export async function commitStaged(
   const heart = setInterval(() => void renewClaim(db, claim).catch(() => {}), forMs / 4)
   let isCommitted = false
   try {
-    const outcome = await submit(context, begun, asked)
+    const outcome = await submit(context, { ...begun, brought: fences }, asked)
     isCommitted = outcome.answer.status < 300
     return outcome
   } finally {
@@ -65,7 +68,7 @@ export async function commitStaged(
 
 /** A transaction that is committing by a claim of ours. */
 interface Begun {
-  row: TransactionRow
+  row: LockedTransaction
   claim: string
   tables: readonly StagedTableRow[]
 }
@@ -113,7 +116,7 @@ function refuseCommit(
 
 async function submit(
   context: CommitStagedContext,
-  { row, claim, tables }: Begun,
+  { row, claim, tables, brought }: Begun & { brought: readonly FenceBody[] },
   { idempotent, answer }: Asked<TransactionRow>,
 ): Promise<WriteOutcome> {
   const { id, isolationLevel, priority, label, createdAt } = row
@@ -136,6 +139,7 @@ async function submit(
     parts: isolationLevel === 'Serializable' ? judgedByReads(parts, tables) : parts,
     changes: changes.length > 0 ? changes : undefined,
     state,
+    fences: toFences([...JSON.parse(row.fences ?? '[]'), ...brought]),
     transaction,
     idempotent,
     answer: (verdict) => answer(transactionResult(transaction, verdict)),

@@ -1,22 +1,25 @@
 import { sql } from 'kysely'
 import type { TransactionTerms } from '../../commits/unit.ts'
 import type { Db, Tx } from '../../database/connect.ts'
+import type { FenceBody } from '../../locks/fence-schema.ts'
 import { presentState, resultColumns, type TransactionRow, transactionColumns } from '../queries.ts'
 
 /** The terms of a transaction that is begun, and for how long it may stay active. */
 export interface BegunTerms extends TransactionTerms {
   expiresInMs: number
+  fences?: readonly FenceBody[] | undefined
 }
 
 /** Begins a transaction. */
 export async function insertActive(tx: Tx, terms: BegunTerms): Promise<TransactionRow> {
-  const { id, isolationLevel, priority, label = null, expiresInMs } = terms
+  const { id, isolationLevel, priority, label = null, expiresInMs, fences } = terms
+  const fencesJson = fences === undefined ? null : JSON.stringify(fences)
   // Lists tell places by milliseconds.
   const { rows } = await sql<TransactionRow>`
     insert into transactions (id, state, isolation_level, priority, label, created_at, expires_at,
-      is_staged)
+      is_staged, fences)
     select ${id}::uuid, 'active', ${isolationLevel}, ${priority}, ${label}, now,
-      now + ${expiresInMs} * interval '1 ms', true
+      now + ${expiresInMs} * interval '1 ms', true, ${fencesJson}::json
     from (select date_trunc('milliseconds', clock_timestamp()) as now) clock
     returning ${transactionColumns}, ${resultColumns}`.execute(tx)
   return rows[0] as TransactionRow
@@ -41,12 +44,14 @@ export interface LockedTransaction extends TransactionRow {
   ageMs: number
   /** What all its reads see, once there was one. */
   view: string | null
+  /** As JSON. */
+  fences: string | null
 }
 
 /** Locks a transaction, and so orders all that is done with it. */
 export async function lockTransaction(tx: Tx, id: string): Promise<LockedTransaction | undefined> {
   const { rows } = await sql<LockedTransaction>`
-    select ${transactionColumns}, ${resultColumns}, view,
+    select ${transactionColumns}, ${resultColumns}, view, fences,
       state = 'committing' and ${presentState} <> 'committing' as "wasCommitting",
       (extract(epoch from clock_timestamp() - created_at) * 1000)::bigint as "ageMs"
     from transactions where id = ${id}::uuid

@@ -11,6 +11,7 @@ import type { Asked } from '../../tables/create-table.ts'
 import { readStaged } from '../entries.ts'
 import type { Waiters } from '../reservations/waiters.ts'
 import {
+  CommitStaged,
   StageActions,
   StagedTable,
   StageTable,
@@ -60,7 +61,6 @@ const ofStaging: ProblemCode[] = [
   'invalid-table',
   'location-not-allowed',
   'storage-unavailable',
-  'not-implemented',
 ]
 
 const isStaged = writeResponse('Durable, and to be committed with the transaction.', StagedTable)
@@ -175,7 +175,7 @@ export const stagedTransactionRoutes: FastifyPluginAsyncTypebox<
         tags: ['transactions'],
         summary: 'Tell all that stands against a commit',
         description:
-          'The same is asked at the commit, and conflicts with what others have committed besides. Nothing is written.',
+          'The same is asked at the commit, and besides conflicts with what others have committed, and fences. Nothing is written.',
         params: TransactionParams,
         response: {
           200: jsonResponse('What was found.', TransactionValidation),
@@ -203,9 +203,10 @@ export const stagedTransactionRoutes: FastifyPluginAsyncTypebox<
         tags: ['transactions'],
         summary: 'Commit all that is staged, or nothing',
         description:
-          'Committed again, the answer is the same. After a refusal, which names the table, the transaction is active as before: stage something else, repeat, or roll it back.',
+          'Committed again, the answer is the same. After a refusal, which names the table, the transaction is active as before: stage something else, repeat, or roll it back. `fences` in the body count for this attempt, beside those that the transaction was begun with.',
         headers: IdempotencyHeaders,
         params: TransactionParams,
+        body: { required: false, content: { 'application/json': { schema: CommitStaged } } },
         response: {
           200: writeResponse('Committed.', Transaction),
           ...refusals(
@@ -231,7 +232,8 @@ export const stagedTransactionRoutes: FastifyPluginAsyncTypebox<
     },
     async (request, reply) => {
       const { id } = request.params
-      const outcome = await commitStaged(context, id, askedForTransaction(request))
+      const asked = { id, ...(request.body as CommitStaged) }
+      const outcome = await commitStaged(context, asked, askedForTransaction(request))
       context.reservationWaiters.wake()
       return sendOutcome(reply, outcome)
     },

@@ -12,6 +12,7 @@ import { startEmbeddedPostgres } from '../../../src/database/embedded.ts'
 import { migrate } from '../../../src/database/migrate.ts'
 import { noReplicas } from '../../../src/database/replicas/replicas.ts'
 import { noPublisher } from '../../../src/mirror/publisher.ts'
+import { sessionOpener } from '../../../src/pools.ts'
 import { createServices } from '../../../src/services.ts'
 import { createStorage } from '../../../src/storage/create-storage.ts'
 import { type Api, add, createApi, type TestAnswer } from '../../support/api.ts'
@@ -40,12 +41,14 @@ async function startWithoutDatabase(t: Test): Promise<Api> {
     stagePool: copyPool,
     pinDb: db,
     db,
+    openSession: sessionOpener(config, connection, log),
     replicas: noReplicas,
     storage: createStorage(config),
     publisher: noPublisher,
     log,
   })
   const app = await buildApp({ config, services, log })
+  t.teardown(() => services.advisorySession.stop())
   t.teardown(() => app.close())
   return createApi(await app.listen({ host: '127.0.0.1', port: 0 }))
 }
