@@ -331,11 +331,6 @@ export const problems = {
     title: 'The service failed',
     remedy: 'Report the `instance`; the log holds the cause under it.',
   },
-  'not-implemented': {
-    status: 501,
-    title: 'Not offered yet',
-    remedy: 'Leave out what `detail` names.',
-  },
   'backend-not-available': {
     status: 501,
     title: 'The server cannot hold locks with this backend',

@@ -22,9 +22,10 @@ const outputBytesMax = 64 * 1024 * 1024
 export async function runSchemathesis({ python }: Tools): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'deltaworks-schemathesis-'))
   try {
-    // Nobody ends what is reserved, so a wait for it would be in vain. What is open stays so until it is asked for.
+    // Nobody ends what is reserved or held, so a wait for it would be in vain. What is open stays so until it is asked for.
     const server = await startServerProcess(join(folder, 'data'), {
       RESERVATION_WAIT_MS_MAX: '100',
+      LOCK_WAIT_MS_MAX: '100',
       STATE_TRANSACTIONS_OPEN_MAX: String(2 * openTransactions),
       STATE_TRANSACTION_IDLE_MS_MAX: '3600000',
       STATE_TRANSACTION_AGE_MS_MAX: '3600000',
@@ -39,6 +40,7 @@ export async function runSchemathesis({ python }: Tools): Promise<string> {
       )
       await writeWords(join(folder, 'begun.txt'), await beginTransactions(server.address, ids))
       await writeWords(join(folder, 'open.txt'), await beginOnState(server.address))
+      await hold(server.address)
       await writeWords(join(folder, 'runs.txt'), await beginRuns(server.address))
       await writeWords(join(folder, 'namespaces.txt'), await putEntries(server.address))
       await writeWords(join(folder, 'entries.txt'), numbered('entry', entries))
@@ -162,4 +164,18 @@ async function putEntries(address: string): Promise<string[]> {
     }
   }
   return names
+}
+
+/** A lock that is held, an election that is led, and a channel with events. */
+async function hold(address: string): Promise<void> {
+  const client = connect(address, 'schemathesis')
+  const ttlMs = 600_000
+  const paths = {
+    '/locks/held/acquire': { holder: 'schemathesis', ttlMs },
+    '/elections/held/campaign': { candidate: 'schemathesis', ttlMs },
+  }
+  for (const [path, body] of Object.entries(paths)) expectStatus(await client.post(path, body), 200)
+  for (const event of ['first', 'second']) {
+    expectStatus(await client.post('/events/held', { event }), 201)
+  }
 }

@@ -82,7 +82,6 @@ export const transactionRoutes: FastifyPluginAsyncTypebox<TransactionRoutesConte
             'location-not-allowed',
             'invalid-transaction',
             'idempotency-key-reused',
-            'not-implemented',
             'storage-unavailable',
           ),
         },
