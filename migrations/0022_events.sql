@@ -16,7 +16,7 @@ create table events (
   subject_id bigint not null,
   event bigint not null,
   kind text not null,
-  payload json,
+  payload json storage external,
   created_at timestamptz not null default clock_timestamp(),
   constraint events_pkey primary key (topic, subject_id, event),
   constraint events_topic_check check (topic in ('channel', 'lock', 'election'))
@@ -25,5 +25,6 @@ create table events (
 comment on column events.subject_id is 'The channel, or the lock.';
 comment on column events.event is 'Its number among those of the subject, from 1, without a gap.';
 comment on column events.kind is 'What happened.';
+comment on column events.payload is 'Token for token, and on one line. Not compressed, so that its size is known before it is read.';
 
 create index events_created_idx on events (created_at);

@@ -91,6 +91,7 @@ CREATE INDEX events_created_idx ON public.events USING btree (created_at);
 comment on column events.subject_id is 'The channel, or the lock.';
 comment on column events.event is 'Its number among those of the subject, from 1, without a gap.';
 comment on column events.kind is 'What happened.';
+comment on column events.payload is 'Token for token, and on one line. Not compressed, so that its size is known before it is read.';
 
 create table files (
   table_id uuid not null,

@@ -6,6 +6,8 @@ import { type CommitRoutesContext, commitRoutes } from './commits/routes.ts'
 import { type WatchRoutesContext, watchRoutes } from './commits/watch-routes.ts'
 import type { Config } from './config.ts'
 import type { Readers } from './database/replicas/reader.ts'
+import { type ElectionRoutesContext, electionRoutes } from './elections/routes.ts'
+import { type EventRoutesContext, eventRoutes } from './events/routes.ts'
 import { installBodies } from './http/body.ts'
 import { connectionOptions, installConnections } from './http/connections.ts'
 import { installDrain } from './http/drain.ts'
@@ -20,7 +22,7 @@ import { installRequestSpans } from './http/request-spans.ts'
 import { namedSchemas } from './http/schema.ts'
 import { installEventStreams } from './http/server-sent-events.ts'
 import { installStrictQueries, strictSchemas } from './http/validation.ts'
-import { lockReadRoutes } from './locks/read-routes.ts'
+import { type LockReadContext, lockReadRoutes } from './locks/read-routes.ts'
 import { type LockRoutesContext, lockRoutes } from './locks/routes.ts'
 import { maintenanceRoutes } from './maintenance/routes.ts'
 import type { MaintenanceContext } from './maintenance/start-operation.ts'
@@ -79,8 +81,11 @@ export interface Services
     TransferContext,
     StagedTransactionRoutesContext,
     StateWatchContext,
+    EventRoutesContext,
+    ElectionRoutesContext,
     ReservationRoutesContext,
-    LockRoutesContext {
+    LockRoutesContext,
+    LockReadContext {
   checks: Checks
   notes: Notes
   readers: Readers
@@ -149,6 +154,8 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(watchRoutes, { ...services, eventStreams })
   app.register(stateHistoryRoutes)
   app.register(stateWatchRoutes, { ...services, eventStreams })
+  app.register(electionRoutes, { ...services, eventStreams })
+  app.register(eventRoutes, { ...services, eventStreams })
   app.register(snapshotRoutes, services)
   app.register(scanRoutes, services)
   app.register(changeRoutes, services)
@@ -162,7 +169,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(searchRoutes, services)
   app.register(transferRoutes, services)
   app.register(lockRoutes, services)
-  app.register(lockReadRoutes)
+  app.register(lockReadRoutes, { ...services, eventStreams })
   app.register(maintenanceRoutes, services)
   otherMethods.afterRoutes()
   return app

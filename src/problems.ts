@@ -62,6 +62,11 @@ export const problems = {
     title: 'No such entry',
     remedy: 'List the entries with `GET /state/{namespace}/entries`.',
   },
+  'election-not-found': {
+    status: 404,
+    title: 'No such election',
+    remedy: 'It is made by the first who campaigns in it.',
+  },
   'lock-not-found': {
     status: 404,
     title: 'No such lock',
@@ -85,11 +90,17 @@ export const problems = {
     remedy:
       'Name a revision up to `currentRevision`. If there was one, the database is an older copy: read the entries again.',
   },
+  'event-not-found': {
+    status: 404,
+    title: 'There is no such event yet',
+    remedy:
+      'Name an event up to `currentEvent`. If there was one, the database is an older copy: watch from the newest.',
+  },
   'events-compacted': {
     status: 410,
     title: 'Events that were asked for are gone',
     remedy:
-      'Read the entries again, and watch from a revision that is left: the oldest is `historyFrom`.',
+      'Read again what they were of, and watch from a revision or an event that is left: the oldest is `historyFrom`.',
   },
   'history-not-available': {
     status: 410,
@@ -138,6 +149,12 @@ export const problems = {
     title: 'Others have the lock',
     remedy:
       'Wait for it with `waitMs`, or repeat later: `holders` say until when they have it at least, `waiters` who goes first.',
+  },
+  'not-leader': {
+    status: 409,
+    title: 'Another leads, or nobody does',
+    remedy:
+      'Do nothing that only the leader may do. Campaign with `waitMs` to be the next; `leader` says who leads now.',
   },
   'lock-lost': {
     status: 409,

@@ -10,6 +10,7 @@ import { claimEmbeddedPostgres } from './database/embedded-claim.ts'
 import { migrate } from './database/migrate.ts'
 import { Route, routeTo } from './database/route.ts'
 import { explainTlsError } from './database/tls.ts'
+import { expiredEvents } from './events/expiry.ts'
 import { expiredAnswers } from './idempotency/expiry.ts'
 import {
   expiredLeases,
@@ -105,6 +106,7 @@ export async function startServer(
     unbackedLeases({ db, keeper: services.keeper }),
     leftAdvisoryLocks(services.advisory),
     expiredEntries({ db, committer: services.committer, pollMs: config.stateExpiryPollMs }),
+    expiredEvents(db, config.eventRetentionMs),
     replacedWrites(db, { pollMs: config.stateRetentionPollMs }),
     services.metadataIndexes.sweep,
   ]
@@ -114,6 +116,10 @@ export async function startServer(
   for (const sweep of sweeps) started.defer(startSweeper(sweep, log).stop)
   started.defer(services.commitWatch.stop)
   started.defer(services.stateWatch.stop)
+  started.defer(services.channelWatch.stop)
+  started.defer(services.lockWatch.stop)
+  started.defer(services.electionWatch.stop)
+  started.defer(services.publications.idle)
   started.defer(services.committer.idle)
   started.defer(services.keeper.idle)
   started.defer(services.maintenance.stop)

@@ -10,13 +10,19 @@ import { listPendingMigrations } from './database/migrate.ts'
 import { createReaders } from './database/replicas/reader.ts'
 import type { ReplicaSight, Replicas } from './database/replicas/replicas.ts'
 import { NoPrimaryError } from './database/route.ts'
+import { tellElection } from './elections/election-json.ts'
+import { createPublications } from './events/publications.ts'
+import type { PublishedEvent } from './events/queries.ts'
+import { createEventWatch } from './events/watch.ts'
 import { createExports } from './http/exports.ts'
 import type { Checks } from './http/health.ts'
 import { createMetrics } from './http/metrics.ts'
 import { createAdvisoryKeeper } from './locks/advisory/keeper.ts'
 import { type AdvisorySession, createAdvisorySession } from './locks/advisory/session.ts'
 import { createKeeper } from './locks/keeper.ts'
+import { eventText } from './locks/lock-json.ts'
 import { observeLocks } from './locks/observe.ts'
+import type { LockName } from './locks/rows.ts'
 import { createMaintenance, type Maintenance } from './maintenance/operations.ts'
 import { findRole } from './maintenance/queries.ts'
 import type { Publisher } from './mirror/publisher.ts'
@@ -77,7 +83,16 @@ export function createServices(config: Config, ground: Ground): Services & Backg
   const takeTurn = createTurns(watchReadsMax)
   const watching = { db, seats, takeTurn, pollMs: config.watchPollMs, log }
   const commitWatch = createCommitWatch(watching)
-  const stateWatch = createStateWatch({ ...watching, bookmarkMs: config.watchBookmarkMs })
+  const withBookmarks = { ...watching, bookmarkMs: config.watchBookmarkMs }
+  const stateWatch = createStateWatch(withBookmarks)
+  const channelWatch = createEventWatch({ ...withBookmarks, topic: 'channel' })
+  const lockWatch = createEventWatch({ ...withBookmarks, topic: 'lock' })
+  const electionWatch = createEventWatch({ ...withBookmarks, topic: 'election' })
+  const onPublished = (events: readonly PublishedEvent[]) => {
+    metrics.publishedEvents.inc(events.length)
+    channelWatch.wake(events.map(({ channel }) => channel))
+  }
+  const publications = createPublications({ db, queueMax: config.eventQueueMax, onPublished })
   const namespaces = createNamespaces(db)
   const fileCache = createFileCache({ db, copyPool, bytesMax: config.scanCacheBytesMax })
   const committer = createCommitter({
@@ -109,7 +124,13 @@ export function createServices(config: Config, ground: Ground): Services & Backg
     waitersMax: config.lockWaitersMax,
     aliveMs: config.lockWaiterAliveMs,
     pollMs: config.lockPollMs,
-    onBatch: (batch) => observeLocks(metrics, batch),
+    tell: (kind, event) =>
+      kind === 'election' ? tellElection(event) : { kind: event.kind, payload: eventText(event) },
+    onBatch(batch) {
+      lockWatch.wake(namesOf(batch.changed, 'lock'))
+      electionWatch.wake(namesOf(batch.changed, 'election'))
+      observeLocks(metrics, batch)
+    },
     onDeadlock(facts) {
       metrics.lockDeadlocks.inc()
       log.warn(facts, 'a deadlock over locks was ended: one request gave way')
@@ -152,6 +173,12 @@ export function createServices(config: Config, ground: Ground): Services & Backg
     onIndexesWanted: metadataIndexes.wake,
     commitWatch,
     stateWatch,
+    channelWatch,
+    lockWatch,
+    electionWatch,
+    publications,
+    onPublished,
+    eventBytesMax: config.eventBytesMax,
     checkpointer: createCheckpointer({
       db,
       copyPool,
@@ -213,6 +240,10 @@ export function createServices(config: Config, ground: Ground): Services & Backg
       replicas: replicas.list,
     },
   }
+}
+
+function namesOf(locks: readonly LockName[], wanted: LockName['kind']): string[] {
+  return locks.flatMap(({ kind, name }) => (kind === wanted ? name : []))
 }
 
 function createChecks(config: Config, db: Db, publisher: Ground['publisher']): Checks {

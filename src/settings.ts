@@ -199,6 +199,12 @@ export const SettingsSchema = Type.Object({
     10_000,
     'Time between two looks for what the history of the state keeps no longer.',
   ),
+  EVENT_BYTES_MAX: count(1024 * 1024, 'Size of the payload of an event at most.'),
+  EVENT_RETENTION_MS: age(
+    86_400_000,
+    'Time for which events of channels, locks and elections are kept.',
+  ),
+  EVENT_QUEUE_MAX: count(10_000, 'Events that wait to be published at most; more get 429.'),
   BATCH_ACTIONS_MAX: count(20_000, 'Actions in one batch of commits at which it is closed.'),
   BATCHES_MAX: count(4, 'Batches of commits in flight at most.'),
   QUEUE_COMMITS_MAX: count(

@@ -12,6 +12,7 @@ import type { Benchmark, Ground } from './benchmark.ts'
 import { checkpoint } from './checkpoint.ts'
 import { hotTable, manyTables } from './commits.ts'
 import { contention } from './contention.ts'
+import { events } from './events.ts'
 import { growth } from './growth.ts'
 import { importing } from './import.ts'
 import { largeCommit } from './large-commit.ts'
@@ -28,6 +29,7 @@ const benchmarks: Record<string, Benchmark<any>> = {
   'hot-table': hotTable,
   'many-tables': manyTables,
   contention,
+  events,
   growth,
   checkpoint,
   import: importing,

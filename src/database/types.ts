@@ -121,6 +121,9 @@ export interface Events {
    * What happened.
    */
   kind: string;
+  /**
+   * Token for token, and on one line. Not compressed, so that its size is known before it is read.
+   */
   payload: string | null;
   /**
    * The channel, or the lock.

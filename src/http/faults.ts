@@ -21,6 +21,20 @@ export function invalidRequest(part: RequestPart, faults: readonly RequestFault[
   })
 }
 
+/** Refuses those times of a body that are longer than this server allows. */
+export function refuseBeyond(
+  times: Readonly<Record<string, number>>,
+  maxima: Readonly<Record<string, number>>,
+): void {
+  const faults = Object.entries(times).flatMap(([field, ms]) => {
+    const max = maxima[field]
+    return max === undefined || ms <= max
+      ? []
+      : [{ pointer: `/${field}`, message: `must be at most ${max}` }]
+  })
+  if (faults.length > 0) throw invalidRequest('body', faults)
+}
+
 const faultsMax = 100
 const shownCharacters = 200
 

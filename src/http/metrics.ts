@@ -27,6 +27,7 @@ export interface Metrics {
   lockRefusals: Counter<'reason'>
   lockDeadlocks: Counter
   repeatedReads: Counter
+  publishedEvents: Counter
 }
 
 /** Numbers that are looked up when they are asked for. */
@@ -130,6 +131,11 @@ export function createMetrics(): Metrics {
       registers,
     }),
     ...lockMetrics(registers),
+    publishedEvents: new Counter({
+      name: 'deltaworks_events_published_total',
+      help: 'Events that this server has published to channels.',
+      registers,
+    }),
     repeatedReads: new Counter({
       name: 'deltaworks_repeated_reads_total',
       help: 'Reads that failed on a replica and were repeated on the primary.',

@@ -22,6 +22,11 @@ const tags = [
     description:
       'Leases, each with a token that rises with every grant, and lines of those who wait.',
   },
+  {
+    name: 'elections',
+    description: 'Leaders of which there is one at a time, each with a token that rises.',
+  },
+  { name: 'events', description: 'Publish to channels, and follow them.' },
   { name: 'snapshots', description: 'A table as it stands, or stood at a version or a time.' },
   { name: 'changes', description: 'What is another at one version than at another.' },
   { name: 'scans', description: 'The files of a table that a reader needs.' },

@@ -5,6 +5,8 @@ export type Demand =
   /** To have it, or, where others have it and `waits`, to line up. */
   | { kind: 'acquire'; asking: Asking; waits: boolean }
   | { kind: 'release'; holder: string; token: number }
+  /** To have a lease begin anew, with other metadata. */
+  | ({ kind: 'change' } & Change)
   /** To throw out all who have it, and end a delay. */
   | { kind: 'force' }
   /** To wait no more. Where nobody wants the answer any more, what was granted meanwhile is given free. */
@@ -13,6 +15,19 @@ export type Demand =
   | { kind: 'break'; requestId: string; cycle: string }
   /** To see who may have it now. */
   | { kind: 'settle' }
+
+/** What is to be changed of a lease. */
+export interface Change {
+  holder: string
+  token: number
+  /** For as long as before where it is undefined. */
+  ttlMs: number | undefined
+  /** As JSON. */
+  metadata: string | null
+}
+
+/** What a holder says of his lease. */
+type Said = Pick<Asking, 'ttlMs' | 'lockDelayMs' | 'metadata'>
 
 /** What became of a demand. */
 export type Verdict =
@@ -126,6 +141,8 @@ class LockLedger {
         return this.#acquire(demand.asking, demand.waits)
       case 'release':
         return this.#release(demand.holder, demand.token)
+      case 'change':
+        return this.#change(demand)
       case 'force':
         return this.#force()
       case 'leave':
@@ -196,6 +213,13 @@ class LockLedger {
     this.#remove(holder, 'released')
     this.#promote()
     return { kind: 'freed', holders: [holder] }
+  }
+
+  #change({ holder, token, ttlMs, metadata }: Change): Verdict {
+    const own = this.#holders.get(holder)
+    if (own === undefined || own.token !== token) return { kind: 'lost' }
+    const grant = this.#extend(own, { ...own, ttlMs: ttlMs ?? own.ttlMs, metadata })
+    return { kind: 'granted', grant }
   }
 
   #force(): Verdict {
@@ -311,8 +335,8 @@ class LockLedger {
   }
 
   /** The holder has asked again: his lease runs for as long as he says now, if that is longer. */
-  #extend(own: Holder, asking: Asking): Holder {
-    const { ttlMs, lockDelayMs, metadata } = asking
+  #extend(own: Holder, said: Said): Holder {
+    const { ttlMs, lockDelayMs, metadata } = said
     const expiresAt = Math.max(own.expiresAt, this.#settings.now + ttlMs)
     const grant = { ...own, ttlMs, lockDelayMs, metadata, expiresAt, requestId: null }
     this.#set(grant)

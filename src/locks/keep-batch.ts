@@ -3,9 +3,8 @@ import { inOneJourney, inPipelinedTransaction } from '../database/pipeline.ts'
 import { type Demand, type FoundLock, type Judged, judgeLock, type Verdict } from './judge.ts'
 import { type KnownLocks, keyOf } from './known-locks.ts'
 import { lockAndRead } from './lock-and-read.ts'
-import { eventText } from './lock-json.ts'
 import { findLocks, makeLocks, type WritesOfLock, writeLocks } from './queries.ts'
-import type { LockEvent, LockName } from './rows.ts'
+import type { LockEvent, LockName, Tell } from './rows.ts'
 
 /** A demand on a lock. */
 export interface Placed {
@@ -19,6 +18,7 @@ export interface KeepOptions {
   holdersMax: number
   /** For how long who waits is taken to live without a sign of its server. */
   aliveMs: number
+  tell: Tell
 }
 
 /** What became of a batch. */
@@ -51,7 +51,7 @@ interface JudgedLock<P extends Placed> extends Judged {
 export async function keepBatch<P extends Placed>(
   pool: Pool,
   batch: readonly P[],
-  { known, holdersMax, aliveMs, skipHeld }: KeepOptions & { skipHeld: boolean },
+  { known, holdersMax, aliveMs, tell, skipHeld }: KeepOptions & { skipHeld: boolean },
 ): Promise<KeptBatch<P>> {
   const byLock = Map.groupBy(batch, ({ lock }) => keyOf(lock))
   const made = new Map<string, number>()
@@ -65,7 +65,7 @@ export async function keepBatch<P extends Placed>(
       return lock === undefined ? [] : judgeAll(key, placed, { lock, holdersMax, ...clock })
     })
     const writes = judged.flatMap(writesOf)
-    const settings = { timeline: clock.timeline, aliveMs, textOf: eventText }
+    const settings = { timeline: clock.timeline, aliveMs, tell }
     return {
       result: { judged, clock },
       writes: writes.length === 0 ? [] : [writeAll(tx, writes, settings)],
@@ -85,7 +85,7 @@ export async function keepBatch<P extends Placed>(
 export async function keepKnown<P extends Placed>(
   pool: Pool,
   batch: readonly P[],
-  { known, holdersMax, aliveMs }: KeepOptions,
+  { known, holdersMax, aliveMs, tell }: KeepOptions,
 ): Promise<KeptBatch<P> | undefined> {
   const clock = known.clock()
   if (clock === undefined) return undefined
@@ -98,7 +98,7 @@ export async function keepKnown<P extends Placed>(
   })
   if (judged.length === 0) return undefined
   for (const { key } of judged) known.forgetState(key)
-  const settings = { timeline: clock.timeline, aliveMs, textOf: eventText }
+  const settings = { timeline: clock.timeline, aliveMs, tell }
   const { result, consistencyToken } = await inOneJourney(pool, (tx) =>
     writeLocks(tx, judged.flatMap(writesOf), settings),
   )

@@ -3,7 +3,7 @@ import { Problem } from '../problems.ts'
 import type { BatchesOptions } from './batches.ts'
 import { createBatches } from './batches.ts'
 import { type DeadlockOptions, endDeadlocks } from './deadlocks.ts'
-import type { Verdict } from './judge.ts'
+import type { Change, Verdict } from './judge.ts'
 import type { KeptBatch, Placed } from './keep-batch.ts'
 import { createRenewals } from './renewals.ts'
 import type { Asking, Holder, LockMode, LockName } from './rows.ts'
@@ -20,6 +20,8 @@ export interface Keeper {
   acquire: (acquisition: Acquisition) => Promise<Acquired>
   /** Has a lease begin anew; undefined where it was lost. */
   renew: (lease: Lease & { ttlMs?: number | undefined }) => Promise<Holder | undefined>
+  /** Has a lease begin anew, with other metadata, of which an event tells; undefined where it was lost. */
+  change: (lease: LockName & Change) => Promise<Done<Holder | undefined>>
   /** Gives a lock free; who waits for it has it by then. False where the lease was lost before. */
   release: (lease: Lease) => Promise<Done<boolean>>
   /** Throws out all who have the lock; answers those that had it. */
@@ -175,6 +177,13 @@ export function createKeeper(options: KeeperOptions): Keeper {
     acquire,
     renew: ({ kind, name, holder, token, ttlMs }) =>
       renewals.renew({ kind, name, holder, token, ttlMs }),
+    async change({ kind, name, ...change }) {
+      const { verdict, ...more } = await batches.submit(
+        { kind, name },
+        { kind: 'change', ...change },
+      )
+      return { result: verdict.kind === 'granted' ? verdict.grant : undefined, ...more }
+    },
     async release({ kind, name, holder, token }) {
       const { verdict, ...more } = await batches.submit(
         { kind, name },

@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { Db, Tx } from '../database/connect.ts'
-import type { Holder, LockEvent, LockName, LockRow, LockWrites, Waiting } from './rows.ts'
+import type { Holder, LockEvent, LockName, LockRow, LockWrites, Tell, Waiting } from './rows.ts'
 
 /** A lock and its id. */
 export interface NamedLock extends LockName {
@@ -162,7 +162,7 @@ export interface WriteSettings {
   timeline: number
   /** For how long the server of those who wait lives at least, in milliseconds. */
   aliveMs: number
-  textOf: (event: LockEvent) => string
+  tell: Tell
 }
 
 /** What was written. */
@@ -180,7 +180,7 @@ export interface Written {
 export async function writeLocks(
   tx: Tx,
   writes: readonly WritesOfLock[],
-  { timeline, aliveMs, textOf }: WriteSettings,
+  { timeline, aliveMs, tell }: WriteSettings,
 ): Promise<Written> {
   const all = <Part>(part: (one: WritesOfLock) => readonly Part[]) =>
     writes.flatMap((one) => part(one).map((row) => ({ row, lockId: one.lockId, topic: one.topic })))
@@ -196,7 +196,7 @@ export async function writeLocks(
     broken as (${breakWaits(all(({ broken }) => broken))}),
     told as (${insertEvents(
       all(({ events }) => events),
-      textOf,
+      tell,
     )})
     select clock.now, moved.id
     from (select ${ms(sql`clock_timestamp()`)} as now) as clock left join moved on true`.execute(tx)
@@ -318,16 +318,14 @@ function breakWaits(rows: readonly OfLock<LockWrites['broken'][number]>[]): Part
     where w.request_id = n.request_id`
 }
 
-function insertEvents(
-  rows: readonly OfLock<LockEvent>[],
-  textOf: (event: LockEvent) => string,
-): Part {
+function insertEvents(rows: readonly OfLock<LockEvent>[], tell: Tell): Part {
+  const told = rows.map(({ topic, row }) => tell(topic, row))
   return sql`
     insert into events (topic, subject_id, event, kind, payload)
     select n.topic, n.subject_id, n.event, n.kind, n.payload::json
     from unnest(
       ${rows.map(({ topic }) => topic)}::text[], ${rows.map(({ lockId }) => lockId)}::bigint[],
-      ${rows.map(({ row }) => row.event)}::bigint[], ${rows.map(({ row }) => row.kind)}::text[],
-      ${rows.map(({ row }) => textOf(row))}::text[])
+      ${rows.map(({ row }) => row.event)}::bigint[], ${told.map(({ kind }) => kind)}::text[],
+      ${told.map(({ payload }) => payload)}::text[])
       as n (topic, subject_id, event, kind, payload) join moved on moved.id = n.subject_id`
 }

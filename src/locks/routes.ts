@@ -2,9 +2,10 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { jsonAnswer, sendOutcome } from '../http/answers.ts'
 import { bodyText } from '../http/body.ts'
-import { invalidRequest } from '../http/faults.ts'
+import { invalidRequest, refuseBeyond } from '../http/faults.ts'
 import { memberTexts, objectText } from '../http/json-text.ts'
 import { refusals, writeResponse } from '../http/schema.ts'
+import { whileWanted } from '../http/while-wanted.ts'
 import type { Problem } from '../problems.ts'
 import { readMetadata } from '../runs/metadata.ts'
 import type { AdvisoryKeeper } from './advisory/keeper.ts'
@@ -187,36 +188,6 @@ function receiveKey({ backend, advisoryKey }: AcquireLock): bigint | undefined {
     backend === 'advisory' ? readAdvisoryKey(advisoryKey) : 'belongs to `backend` "advisory" alone'
   if (typeof key === 'bigint') return key
   throw invalidRequest('body', [{ pointer: '/advisoryKey', message: key }])
-}
-
-/** Refuses all times that are longer than this server allows. */
-export function refuseBeyond(
-  times: Readonly<Record<string, number>>,
-  maxima: Readonly<Record<string, number>>,
-): void {
-  const faults = Object.entries(times).flatMap(([field, ms]) => {
-    const max = maxima[field]
-    return max === undefined || ms <= max
-      ? []
-      : [{ pointer: `/${field}`, message: `must be at most ${max}` }]
-  })
-  if (faults.length > 0) throw invalidRequest('body', faults)
-}
-
-/** Does work whose signal is aborted when the client has gone. */
-export async function whileWanted<Result>(
-  request: FastifyRequest,
-  work: (signal: AbortSignal) => Promise<Result>,
-): Promise<Result> {
-  const gone = new AbortController()
-  const { socket } = request.raw
-  const onClose = () => gone.abort()
-  socket.once('close', onClose)
-  try {
-    return await work(gone.signal)
-  } finally {
-    socket.off('close', onClose)
-  }
 }
 
 function lost({ onLockRefused }: LockRoutesContext, lease: Lease): Problem {

@@ -59,6 +59,9 @@ export type LockEvent = { event: number } & (
   | { kind: 'waiting'; waiting: Waiting }
 )
 
+/** Says what happened, as those who watch locks or elections are told of it; the payload is JSON on one line. */
+export type Tell = (kind: LockKind, event: LockEvent) => { kind: string; payload: string }
+
 /** All that a batch changes of one lock. */
 export interface LockWrites {
   /** As it is now and as it is to be; where nothing changes there is none. */

@@ -35,8 +35,10 @@ export interface WatchOptions<Progress extends { id: string }, Place> {
   seats: Seats
   /** Time between two looks at the feeds that are watched. */
   pollMs: number
-  /** Time after which a watcher that was sent nothing gets a bookmark. */
+  /** Time after which a watcher that was sent nothing gets a bookmark; the first comes at once. */
   bookmarkMs?: number
+  /** For each watcher the time by which looks are farther apart; by default what leaves writers most of their rate. */
+  restMsOfWatcher?: number
   log: { warn: (facts: object, message: string) => void }
 }
 
@@ -66,6 +68,7 @@ export function createWatch<Progress extends { id: string }, Place>({
   seats,
   pollMs,
   bookmarkMs,
+  restMsOfWatcher = 0.5,
   log,
 }: WatchOptions<Progress, Place>): Watch<Progress, Place> {
   const feeds = new Map<string, Feed<Progress, Place>>()
@@ -122,7 +125,7 @@ export function createWatch<Progress extends { id: string }, Place>({
       const feed = feeds.get(id) ?? { progress, watchers: new Set() }
       feeds.set(id, feed)
       if (kind.newest(progress) > kind.newest(feed.progress)) feed.progress = progress
-      const watcher = { stream, place, isAdvancing: false, wasTold: false, isBookmarkDue: false }
+      const watcher = { stream, place, isAdvancing: false, wasTold: false, isBookmarkDue: true }
       feed.watchers.add(watcher)
       watchers += 1
       seats.take()
@@ -146,7 +149,6 @@ export function createWatch<Progress extends { id: string }, Place>({
 
 /** Rests between looks in milliseconds, so that the more watch, the more is sent at once. */
 const restMsMin = 10
-const restMsOfWatcher = 0.5
 const restMsMax = 2000
 
 interface Sending<Progress, Place> {

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { idempotentRequest, jsonAnswer, problemAnswer, sendOutcome } from '../../http/answers.ts'
 import { IdempotencyHeaders, refusals, writeResponse } from '../../http/schema.ts'
+import { whileWanted } from '../../http/while-wanted.ts'
 import { Problem } from '../../problems.ts'
 import { TransactionParams } from '../schema.ts'
 import type { Reserved } from './judge-request.ts'
@@ -52,14 +53,10 @@ export const reservationRoutes: FastifyPluginAsyncTypebox<ReservationRoutesConte
     },
     async (request, reply) => {
       const { tables, waitMs = 0 } = request.body
-      const gone = new AbortController()
-      const { socket } = request.raw
-      const onClose = () => gone.abort()
-      socket.once('close', onClose)
-      try {
-        const outcome = await reserveTables(
+      const outcome = await whileWanted(request, (signal) =>
+        reserveTables(
           context,
-          { transactionId: request.params.id, tables, waitMs, signal: gone.signal },
+          { transactionId: request.params.id, tables, waitMs, signal },
           {
             idempotent: idempotentRequest(request),
             answer: (result: Reserved | Problem) =>
@@ -67,11 +64,9 @@ export const reservationRoutes: FastifyPluginAsyncTypebox<ReservationRoutesConte
                 ? problemAnswer(result, request)
                 : jsonAnswer(200, reservedText(result)),
           },
-        )
-        return sendOutcome(reply, outcome)
-      } finally {
-        socket.off('close', onClose)
-      }
+        ),
+      )
+      return sendOutcome(reply, outcome)
     },
   )
 }
