@@ -22,7 +22,7 @@ import { installRequestSpans } from './http/request-spans.ts'
 import { namedSchemas } from './http/schema.ts'
 import { installEventStreams } from './http/server-sent-events.ts'
 import { installStrictQueries, strictSchemas } from './http/validation.ts'
-import { lockReadRoutes } from './locks/read-routes.ts'
+import { type LockReadContext, lockReadRoutes } from './locks/read-routes.ts'
 import { type LockRoutesContext, lockRoutes } from './locks/routes.ts'
 import { maintenanceRoutes } from './maintenance/routes.ts'
 import type { MaintenanceContext } from './maintenance/start-operation.ts'
@@ -85,7 +85,8 @@ export interface Services
     EventRoutesContext,
     ElectionRoutesContext,
     ReservationRoutesContext,
-    LockRoutesContext {
+    LockRoutesContext,
+    LockReadContext {
   checks: Checks
   notes: Notes
   readers: Readers
@@ -171,7 +172,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   app.register(searchRoutes, services)
   app.register(transferRoutes, services)
   app.register(lockRoutes, services)
-  app.register(lockReadRoutes)
+  app.register(lockReadRoutes, { ...services, eventStreams })
   app.register(maintenanceRoutes, services)
   otherMethods.afterRoutes()
   return app

@@ -107,6 +107,7 @@ export async function startServer(
   started.defer(services.commitWatch.stop)
   started.defer(services.stateWatch.stop)
   started.defer(services.channelWatch.stop)
+  started.defer(services.lockWatch.stop)
   started.defer(services.electionWatch.stop)
   started.defer(services.publications.idle)
   started.defer(services.committer.idle)

@@ -79,6 +79,7 @@ export function createServices(config: Config, ground: Ground): Services & Backg
   const withBookmarks = { ...watching, bookmarkMs: config.watchBookmarkMs }
   const stateWatch = createStateWatch(withBookmarks)
   const channelWatch = createEventWatch({ ...withBookmarks, topic: 'channel' })
+  const lockWatch = createEventWatch({ ...withBookmarks, topic: 'lock' })
   const electionWatch = createEventWatch({ ...withBookmarks, topic: 'election' })
   const onPublished = (events: readonly PublishedEvent[]) => {
     metrics.publishedEvents.inc(events.length)
@@ -119,6 +120,7 @@ export function createServices(config: Config, ground: Ground): Services & Backg
     tell: (kind, event) =>
       kind === 'election' ? tellElection(event) : { kind: event.kind, payload: eventText(event) },
     onBatch(batch) {
+      lockWatch.wake(namesOf(batch.changed, 'lock'))
       electionWatch.wake(namesOf(batch.changed, 'election'))
       observeLocks(metrics, batch)
     },
@@ -159,6 +161,7 @@ export function createServices(config: Config, ground: Ground): Services & Backg
     commitWatch,
     stateWatch,
     channelWatch,
+    lockWatch,
     electionWatch,
     publications,
     onPublished,

@@ -334,10 +334,10 @@ class LockLedger {
     return grant
   }
 
-  /** The holder has asked again: his lease begins anew, with what he says now. */
+  /** The holder has asked again: his lease runs for as long as he says now, if that is longer. */
   #extend(own: Holder, said: Said): Holder {
     const { ttlMs, lockDelayMs, metadata } = said
-    const expiresAt = this.#settings.now + ttlMs
+    const expiresAt = Math.max(own.expiresAt, this.#settings.now + ttlMs)
     const grant = { ...own, ttlMs, lockDelayMs, metadata, expiresAt, requestId: null }
     this.#set(grant)
     if (own.metadata !== metadata) this.#note({ kind: 'changed', holder: grant })

@@ -12,9 +12,10 @@ import { createWaiters, type Waiter, type WaitersOptions } from './waiters.ts'
 /** Keeps locks and elections: leases by the clock of the database, each with a token that rises with every grant. */
 export interface Keeper {
   /**
-   * Asks for a lock, and waits for it for as long as it may. Who has it already gets the same token, and his lease begins
-   * anew. Throws a `Problem` when that cannot be told: too much is waiting, the server stops, the database is away. What
-   * was granted in spite of that is granted again, with the same token, when the holder repeats.
+   * Asks for a lock, and waits for it for as long as it may. Who has it already gets the same token, and a lease that runs
+   * for at least as long as he says now. Throws a `Problem` when that cannot be told: too much is waiting, the server
+   * stops, the database is away. What was granted in spite of that is granted again, with the same token, when the holder
+   * repeats.
    */
   acquire: (acquisition: Acquisition) => Promise<Acquired>
   /** Has a lease begin anew; undefined where it was lost. */

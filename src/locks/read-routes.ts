@@ -1,15 +1,25 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
+import type { EventWatch } from '../events/watch.ts'
+import { ofEventStreams, WatchEventsHeaders, WatchEventsQuery } from '../events/watch-schema.ts'
 import { jsonAnswer, sendOutcome } from '../http/answers.ts'
 import { sendList, toPage } from '../http/lists.ts'
 import { jsonResponse, listResponse, PageQuery, refusals, strictObject } from '../http/schema.ts'
+import { type EventStreams, eventStreamResponse } from '../http/server-sent-events.ts'
 import { lockText } from './lock-json.ts'
 import { findLock, listHeld } from './read-queries.ts'
 import { lockNotFound } from './refusals.ts'
-import { Lock, LockList, LockParams } from './schema.ts'
+import { exampleLockEvents, Lock, LockList, LockParams } from './schema.ts'
+
+/** What the routes that look at locks need. */
+export interface LockReadContext {
+  lockWatch: EventWatch
+}
 
 /** `/locks`: who has them and who waits for them. */
-export const lockReadRoutes: FastifyPluginAsyncTypebox = async (app) => {
+export const lockReadRoutes: FastifyPluginAsyncTypebox<
+  LockReadContext & { eventStreams: EventStreams }
+> = async (app, { lockWatch, eventStreams }) => {
   app.get(
     '/locks',
     {
@@ -54,6 +64,30 @@ export const lockReadRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const lock = await findLock(request.reads.db, { kind: 'lock', name })
       if (lock === undefined) throw lockNotFound({ name })
       return sendOutcome(reply, { answer: jsonAnswer(200, lockText(lock)), replayed: false })
+    },
+  )
+
+  app.get(
+    '/locks/:name/watch',
+    {
+      schema: {
+        operationId: 'watchLock',
+        tags: ['locks'],
+        summary: 'Follow a lock',
+        description: `Server-sent events: \`granted\`; \`changed\` when the holder has asked again with other metadata; \`released\`; \`expired\` when a lease was not renewed in time; \`forced\` when the lock was forced open; \`waiting\` when somebody has lined up. Renewals are not told. ${ofEventStreams} A lock that nobody has ever had is watched until somebody has.`,
+        headers: WatchEventsHeaders,
+        params: LockParams,
+        querystring: WatchEventsQuery,
+        response: {
+          200: eventStreamResponse('The events, without end.', exampleLockEvents),
+          ...refusals('event-not-found', 'events-compacted'),
+        },
+      },
+    },
+    (request, reply) => {
+      const { 'last-event-id': lastEventId } = request.headers
+      const wishes = { ...request.params, ...request.query, lastEventId }
+      return lockWatch.stream(wishes, () => eventStreams.open(request, reply))
     },
   )
 }

@@ -3,7 +3,7 @@ import type { Db } from '../database/connect.ts'
 import { holderColumns } from './queries.ts'
 import type { Holder, LockName } from './rows.ts'
 
-/** A lease that is to run for so long from now on; undefined for as long as it was granted for. */
+/** A lease that is to run for so long from now on at least; undefined for as long as it was granted for. */
 export interface Renewal extends LockName {
   holder: string
   token: number
@@ -30,7 +30,8 @@ export async function renewLeases(db: Db, renewals: readonly Renewal[]): Promise
       for no key update of h
     )
     update lock_holders h
-    set ttl_ms = a.ttl_ms, expires_at = clock_timestamp() + a.ttl_ms * interval '1 ms'
+    set ttl_ms = a.ttl_ms,
+      expires_at = greatest(h.expires_at, clock_timestamp() + a.ttl_ms * interval '1 ms')
     from asked a
     where h.lock_id = a.lock_id and h.holder = a.holder and h.token = a.token
       and h.expires_at > clock_timestamp()

@@ -47,7 +47,7 @@ export const lockRoutes: FastifyPluginAsyncTypebox<LockRoutesContext> = async (a
         tags: ['locks'],
         summary: 'Acquire a lock, for as long as its lease runs',
         description:
-          'The `token` rises with every grant; writes that carry it as a fence are refused once it is out of date. Who asks again for what it holds gets the same token, and its lease begins anew. With `waitMs` the request waits in a line: by priority, and within one in the order of arrival; nobody overtakes who cannot have the lock beside him. Who closes the connection leaves the line. Where requests wait for each other in a circle, over locks and reservations of tables and at whatever servers, the one of the lowest priority gives way, of several the youngest: it gets 409 `deadlock` with the cycle.',
+          'The `token` rises with every grant; writes that carry it as a fence are refused once it is out of date. Who asks again for what it holds gets the same token, and its lease runs for at least as long as it says now. With `waitMs` the request waits in a line: by priority, and within one in the order of arrival; nobody overtakes who cannot have the lock beside him. Who closes the connection leaves the line. Where requests wait for each other in a circle, over locks and reservations of tables and at whatever servers, the one of the lowest priority gives way, of several the youngest: it gets 409 `deadlock` with the cycle.',
         params: LockParams,
         body: AcquireLock,
         response: {

@@ -115,7 +115,7 @@ export const RenewLock = define(
     { holder: HolderName, token: Token, ttlMs: Type.Optional(TtlMs) },
     {
       description: 'A lease that is to begin anew; without `ttlMs` for as long as before.',
-      examples: [{ holder: 'loader-7/4211/f3a9', token: 42 }],
+      examples: [{ holder: 'loader-7/4211/f3a9', token: 1 }],
     },
   ),
 )
@@ -126,7 +126,7 @@ export const ReleaseLock = define(
     { holder: HolderName, token: Token },
     {
       description: 'A lock that is to be given free.',
-      examples: [{ holder: 'loader-7/4211/f3a9', token: 42 }],
+      examples: [{ holder: 'loader-7/4211/f3a9', token: 1 }],
     },
   ),
 )
@@ -248,3 +248,15 @@ export const ForcedLock = define(
     },
   ),
 )
+
+export const exampleLockEvents = `retry: 1000
+
+event: bookmark
+id: 16
+data: {"event":16}
+
+event: granted
+id: 17
+data: {"event":17,"createdAt":"2026-11-20T01:00:00.000Z","payload":${JSON.stringify(exampleHolder)}}
+
+`

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
 import t from 'tap'
+import { openStream } from '../support/event-stream.ts'
 import { startTestServer } from '../support/server.ts'
 
 const server = await startTestServer(t, {}, { mirror: false })
@@ -271,10 +272,37 @@ t.test('what cannot be asked for is refused', async (t) => {
   t.equal((await acquire('-bad name', 'a')).status, 400)
 })
 
+t.test('a lock is watched, also from before it was ever held', async (t) => {
+  const stream = await openStream(`${beside.address}/locks/watched/watch`)
+  const { body } = await acquire('watched', 'a', { metadata: { n: 1 } })
+  await acquire('watched', 'a', { metadata: { n: 2 } })
+  const next = acquire('watched', 'b', { waitMs: 20_000 })
+  await untilWaiting('watched', 1)
+  await renew('watched', 'a', body.token)
+  await release('watched', 'a', body.token)
+  await next
+  await force('watched')
+  const events = (await stream.untilId('6')).filter(({ event }) => event !== 'bookmark')
+  t.match(events, [
+    { event: 'granted', id: '1', data: { event: 1, payload: { holder: 'a', token: body.token } } },
+    { event: 'changed', data: { payload: { metadata: { n: 2 } } } },
+    { event: 'waiting', data: { payload: { holder: 'b', priority: 0, waitingSince: /Z$/ } } },
+    { event: 'released', data: { payload: { holder: 'a' } } },
+    { event: 'granted', data: { payload: { holder: 'b' } } },
+    { event: 'forced', data: { payload: { holder: 'b' } } },
+  ])
+  stream.close()
+  const resumed = await openStream(`${server.address}/locks/watched/watch`, {
+    'last-event-id': '4',
+  })
+  t.match(await resumed.until(1), [{ event: 'granted', id: '5' }])
+  resumed.close()
+})
+
 t.test('it is measured', async (t) => {
   const { text } = await get('/metrics')
   t.match(text, /deltaworks_lock_grants_total\{kind="lock",mode="exclusive"\} \d/)
-  t.match(text, /deltaworks_lock_hold_seconds_count\{kind="lock",end="forced"\} 1/)
+  t.match(text, /deltaworks_lock_hold_seconds_count\{kind="lock",end="forced"\} [1-9]/)
   t.match(text, /deltaworks_lock_hold_seconds_count\{kind="lock",end="expired"\} \d/)
   t.match(text, /deltaworks_lock_wait_seconds_count\{kind="lock",result="granted"\} \d/)
   t.match(text, /deltaworks_lock_refusals_total\{reason="lost"\} \d/)

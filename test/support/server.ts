@@ -77,6 +77,7 @@ export async function startTestServer(
   t.teardown(() => services.commitWatch.stop())
   t.teardown(() => services.stateWatch.stop())
   t.teardown(() => services.channelWatch.stop())
+  t.teardown(() => services.lockWatch.stop())
   t.teardown(() => services.electionWatch.stop())
   const app = await buildApp({ config, services, log })
   t.teardown(() => app.close())
