@@ -149,8 +149,9 @@ export function isRead({ method, config }: Pick<RouteOptions, 'method' | 'config
   return method === 'GET' || method === 'HEAD' || config?.isRead === true
 }
 
-function isReadRequest({ method, routeOptions }: FastifyRequest): boolean {
-  return method === 'GET' || method === 'HEAD' || routeOptions.config.isRead === true
+/** Where a method is not allowed nothing is read. */
+function isReadRequest({ method, routeOptions: { schema, config } }: FastifyRequest): boolean {
+  return schema?.hide !== true && isRead({ method, config })
 }
 
 /** What the headers, which are well formed, or else what is preferred allows; undefined where the primary is to answer. */

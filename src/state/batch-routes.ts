@@ -19,6 +19,7 @@ import { type StateContext, submitProposal } from './submit-proposal.ts'
 const ofBatches = [
   ...ofWriting,
   'invalid-json',
+  'method-not-allowed',
   'body-too-large',
   'too-many-actions',
   'unsupported-media-type',

@@ -91,6 +91,7 @@ export const namespaceRoutes: FastifyPluginAsyncTypebox<NamespaceContext> = asyn
           ...refusals(
             'invalid-json',
             'invalid-idempotency-key',
+            'method-not-allowed',
             'idempotency-in-progress',
             'body-too-large',
             'unsupported-media-type',

@@ -36,7 +36,13 @@ export const searchRoutes: FastifyPluginAsyncTypebox<SearchContext> = async (
         body: StateQuery,
         response: {
           200: listResponse('A page of entries.', EntryList),
-          ...refusals('invalid-json', 'invalid-cursor', 'body-too-large', 'unsupported-media-type'),
+          ...refusals(
+            'invalid-json',
+            'invalid-cursor',
+            'method-not-allowed',
+            'body-too-large',
+            'unsupported-media-type',
+          ),
         },
       },
     },

@@ -35,6 +35,7 @@ export const transferRoutes: FastifyPluginAsyncTypebox<TransferContext> = async 
           ...refusals(
             'invalid-json',
             'invalid-idempotency-key',
+            'method-not-allowed',
             'idempotency-in-progress',
             'body-too-large',
             'unsupported-media-type',
