@@ -40,6 +40,7 @@ import { stateBatchRoutes } from './state/batch-routes.ts'
 import { stateHistoryRoutes } from './state/history-routes.ts'
 import { namespaceRoutes } from './state/namespaces/routes.ts'
 import type { NamespaceContext } from './state/namespaces/set-namespace.ts'
+import { installNamespaceReads, type ReadPreferences } from './state/read-preferences.ts'
 import { type StateReadContext, stateReadRoutes } from './state/read-routes.ts'
 import { type StateRoutesContext, stateRoutes } from './state/routes.ts'
 import { type SearchContext, searchRoutes } from './state/search/routes.ts'
@@ -89,6 +90,7 @@ export interface Services
   checks: Checks
   notes: Notes
   readers: Readers
+  readPreferences: ReadPreferences
   metrics: Metrics
   gauges: Gauges
 }
@@ -136,6 +138,7 @@ export async function buildApp({ config, services, log }: AppOptions): Promise<F
   installStrictQueries(app)
   const { exportStallMsMax } = config
   installReadPreference(app, { readers: services.readers, exportStallMsMax })
+  installNamespaceReads(app, services.readPreferences)
   const otherMethods = installMethodNotAllowed(app)
   for (const schema of namedSchemas) app.addSchema(schema)
   await installOpenApi(app)

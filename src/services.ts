@@ -30,6 +30,7 @@ import { createFileCache } from './scans/file-cache.ts'
 import { createEntryReader } from './state/entry-reader.ts'
 import { createMetadataIndexes, type MetadataIndexes } from './state/namespaces/metadata-indexes.ts'
 import { createNamespaces } from './state/namespaces.ts'
+import { createReadPreferences } from './state/read-preferences.ts'
 import { createStateWatch } from './state/watch.ts'
 import type { Storage } from './storage/storage.ts'
 import { createWaiters } from './transactions/reservations/waiters.ts'
@@ -157,6 +158,7 @@ export function createServices(config: Config, ground: Ground): Services & Backg
     readers,
     replicas,
     namespaces,
+    readPreferences: createReadPreferences({ db, hasReplicas: config.replicaUrls.length > 0 }),
     entryReader: createEntryReader(db),
     stateValueBytesMax: config.stateValueBytesMax,
     stateOperationsMax: config.stateOperationsMax,

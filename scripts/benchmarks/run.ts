@@ -12,6 +12,7 @@ import type { Benchmark, Ground } from './benchmark.ts'
 import { checkpoint } from './checkpoint.ts'
 import { hotTable, manyTables } from './commits.ts'
 import { contention } from './contention.ts'
+import { elections } from './elections.ts'
 import { events } from './events.ts'
 import { growth } from './growth.ts'
 import { importing } from './import.ts'
@@ -29,6 +30,7 @@ const benchmarks: Record<string, Benchmark<any>> = {
   'hot-table': hotTable,
   'many-tables': manyTables,
   contention,
+  elections,
   events,
   growth,
   checkpoint,

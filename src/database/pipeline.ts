@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream'
 import {
   type CompiledQuery,
   DefaultQueryExecutor,
@@ -72,10 +73,14 @@ export async function inOneJourney<Result>(
   const client = await pool.connect()
   let broken: Error | undefined
   try {
-    const begun = client.query(begin)
-    const answered = issue(transactionOver(client, begun, {}))
-    const committing = client.query('commit')
-    const token = readToken(client.query(consistencyTokenQuery))
+    const [answered, committing, token] = inOnePacket(client, () => {
+      const begun = client.query(begin)
+      return [
+        issue(transactionOver(client, begun, {})),
+        client.query('commit'),
+        readToken(client.query(consistencyTokenQuery)),
+      ] as const
+    })
     const [result, { command }] = await Promise.all([answered, committing])
     if (command !== 'COMMIT') throw new Error('PostgreSQL has rolled the transaction back')
     return { result, consistencyToken: await token }
@@ -86,6 +91,17 @@ export async function inOneJourney<Result>(
     throw error
   } finally {
     client.release(broken)
+  }
+}
+
+/** Has all that is sent meanwhile go to PostgreSQL by one call of the system. */
+function inOnePacket<Result>(client: PoolClient, send: () => Result): Result {
+  const { stream } = (client as unknown as { connection: { stream: Writable } }).connection
+  stream.cork()
+  try {
+    return send()
+  } finally {
+    stream.uncork()
   }
 }
 

@@ -85,6 +85,11 @@ export function isNotPermitted(error: unknown): boolean {
   return error instanceof Error && codeOf(error) === '42501'
 }
 
+/** True when something was not set up that the statement needs. */
+export function isNotReady(error: unknown): boolean {
+  return error instanceof Error && codeOf(error) === '55000'
+}
+
 /** True when a number is beyond the range of its column. */
 export function isOutOfRange(error: unknown): boolean {
   return error instanceof Error && codeOf(error) === '22003'

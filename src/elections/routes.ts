@@ -85,7 +85,7 @@ export const electionRoutes: FastifyPluginAsyncTypebox<
         params: ElectionParams,
         body: RenewLeadership,
         response: {
-          200: writeResponse('Leading.', Leadership),
+          200: jsonResponse('Leading.', Leadership),
           ...refusals('not-leader', ...ofBodies),
         },
       },
@@ -96,12 +96,12 @@ export const electionRoutes: FastifyPluginAsyncTypebox<
       if (ttlMs !== undefined) refuseBeyond({ ttlMs }, { ttlMs: context.lockTtlMsMax })
       const lease = { kind: 'election', name, holder, token, ttlMs } as const
       const metadata = readValue(request)
-      const { result, consistencyToken } =
+      const renewed =
         metadata === undefined
-          ? { result: await keeper.renew(lease), consistencyToken: undefined }
-          : await keeper.change({ ...lease, metadata })
-      if (result === undefined) throw await lost(name)
-      return send(reply, { text: leadershipText(name, result), consistencyToken })
+          ? await keeper.renew(lease)
+          : (await keeper.change({ ...lease, metadata })).result
+      if (renewed === undefined) throw await lost(name)
+      return send(reply, { text: leadershipText(name, renewed) })
     },
   )
 

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
 import Type, { type TObject } from 'typebox'
 import type { Db } from '../database/connect.ts'
 import { consistencyTokenPattern } from '../database/consistency-token.ts'
@@ -19,6 +19,10 @@ export interface Reads {
 declare module 'fastify' {
   interface FastifyRequest {
     reads: Reads
+  }
+  interface FastifyContextConfig {
+    /** Whether a route of another method than GET only reads. */
+    isRead?: boolean
   }
 }
 
@@ -63,8 +67,17 @@ const servedBy = {
 /** Holds what a request reads with, once it has asked for it. */
 const readerKey = Symbol('reader')
 
+/** Holds what is preferred for a request that says nothing itself. */
+const preferenceKey = Symbol('preference')
+
 interface Known {
   [readerKey]?: Reader & Reads
+  [preferenceKey]?: string
+}
+
+/** Says where a request reads that says nothing itself, as its header would. Call it before anything is read. */
+export function preferReads(request: FastifyRequest, preference: string): void {
+  ;(request as Known)[preferenceKey] = preference
 }
 
 export interface ReadPreferenceOptions {
@@ -95,23 +108,23 @@ export function installReadPreference(app: FastifyInstance, options: ReadPrefere
   })
 
   function choose(request: FastifyRequest): Reader & Reads {
-    const wish = isRead(request) ? wishOf(request) : undefined
+    const wish = isReadRequest(request) ? wishOf(request) : undefined
     return wish === undefined ? primary : withExports(readers.forWish(wish))
   }
 
   app.addHook('onRoute', (route) => {
     const { method, schema } = route
     if (schema === undefined || schema.hide || schema.tags?.includes('service')) return
-    if (method !== 'GET' && method !== 'HEAD') return
+    if (!isRead(route)) return
     route.onSend = [route.onSend ?? [], tellServedBy].flat()
-    if (method !== 'GET') return
+    if (method === 'HEAD') return
     const own = schema.headers as TObject | undefined
     schema.headers = Type.Object({ ...ReadHeaders.properties, ...own?.properties })
     const { 200: answer } = schema.response as Record<number, { headers?: object }>
     if (answer !== undefined) answer.headers = { ...answer.headers, ...servedBy }
   })
   app.addHook('onRequest', async (request) => {
-    if (!isRead(request)) return
+    if (!isReadRequest(request)) return
     const faults = headers.flatMap(({ name, pattern, message }) => {
       const value = request.headers[name]
       if (value === undefined || pattern.test(String(value))) return []
@@ -131,13 +144,20 @@ const tellServedBy: NonNullable<Parameters<FastifyInstance['route']>[0]['onSend'
   done(null, payload)
 }
 
-function isRead({ method }: FastifyRequest): boolean {
-  return method === 'GET' || method === 'HEAD'
+/** Whether a route only reads. */
+export function isRead({ method, config }: Pick<RouteOptions, 'method' | 'config'>): boolean {
+  return method === 'GET' || method === 'HEAD' || config?.isRead === true
 }
 
-/** What the headers, which are well formed, allow; undefined where the primary is to answer. */
-function wishOf({ headers }: FastifyRequest): ReadWish | undefined {
-  const preference = String(headers['read-preference'] ?? 'primary')
+function isReadRequest({ method, routeOptions }: FastifyRequest): boolean {
+  return method === 'GET' || method === 'HEAD' || routeOptions.config.isRead === true
+}
+
+/** What the headers, which are well formed, or else what is preferred allows; undefined where the primary is to answer. */
+function wishOf(request: FastifyRequest): ReadWish | undefined {
+  const { headers } = request
+  const said = headers['read-preference'] ?? (request as Known)[preferenceKey]
+  const preference = String(said ?? 'primary')
   if (preference === 'primary') return undefined
   const [, maxLagMs] = preference.split('=')
   const token = headers['consistency-token']

@@ -37,7 +37,8 @@ export function eventText(event: LockEvent): string {
 }
 
 function withMetadata(members: Record<string, unknown>, metadata: string | null): string {
-  return objectText({ ...memberTexts(members), metadata: metadata ?? undefined })
+  if (metadata === null) return JSON.stringify(members)
+  return objectText({ ...memberTexts(members), metadata })
 }
 
 function listText(items: readonly string[]): string {

@@ -1,6 +1,6 @@
-import { type RawBuilder, sql } from 'kysely'
+import { CompiledQuery, type RawBuilder, sql } from 'kysely'
 import type { Db, Tx } from '../database/connect.ts'
-import type { Holder, LockEvent, LockName, LockRow, LockWrites, Tell, Waiting } from './rows.ts'
+import type { Holder, LockName, LockRow, LockWrites, Tell, Waiting } from './rows.ts'
 
 /** A lock and its id. */
 export interface NamedLock extends LockName {
@@ -35,14 +35,17 @@ function named(names: readonly LockName[]): RawBuilder<unknown> {
       ${names.map(({ name }) => name)}::text[]) as n (kind, name)`
 }
 
+/** The row of a lock, and whose it is. */
+export type NamedRow = LockRow & LockName
+
 /** Locks the rows of locks in the order of their ids. With `skipHeld` it passes by those that another transaction holds. */
 export async function lockLocks(
   tx: Tx,
   ids: readonly number[],
   { skipHeld }: { skipHeld: boolean },
-): Promise<LockRow[]> {
-  const { rows } = await sql<LockRow>`
-    select id, token, ${ms(sql`delayed_until`)} as "delayedUntil", last_event as "lastEvent",
+): Promise<NamedRow[]> {
+  const { rows } = await sql<NamedRow>`
+    select id, kind, name, token, ${ms(sql`delayed_until`)} as "delayedUntil", last_event as "lastEvent",
       revision
     from locks where id = any(${ids}::bigint[])
     order by id
@@ -59,7 +62,8 @@ export interface FoundHolders {
   timeline: number
 }
 
-const timelineNow = sql`('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::bigint`
+const timelineText =
+  "('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::bigint"
 
 /** Those that have the locks, whose rows must be locked, with those whose time is over. */
 export async function listHolders(tx: Tx, ids: readonly number[]): Promise<FoundHolders> {
@@ -67,7 +71,7 @@ export async function listHolders(tx: Tx, ids: readonly number[]): Promise<Found
     select clock.now, clock.timeline, h.lock_id as "lockId", ${holderColumns}
     from (
       select (extract(epoch from clock_timestamp()) * 1000)::bigint as now,
-        ${timelineNow} as timeline
+        ${sql.raw(timelineText)} as timeline
     ) as clock
     left join lock_holders h on h.lock_id = any(${ids}::bigint[])`.execute(tx)
   const [{ now, timeline } = { now: 0, timeline: 1 }] = rows
@@ -182,150 +186,117 @@ export async function writeLocks(
   writes: readonly WritesOfLock[],
   { timeline, aliveMs, tell }: WriteSettings,
 ): Promise<Written> {
-  const all = <Part>(part: (one: WritesOfLock) => readonly Part[]) =>
-    writes.flatMap((one) => part(one).map((row) => ({ row, lockId: one.lockId, topic: one.topic })))
-  const { rows } = await sql<{ now: number; id: number | null }>`
-    with moved as (${moveLocks(writes, timeline)}),
-    gone as (${deleteHolders(all(({ gone }) => gone))}),
-    put as (${putHolders(all(({ holders }) => holders))}),
-    departed as (${deleteWaits(all(({ left }) => left))}),
-    lined_up as (${insertWaits(
-      all(({ waits }) => waits),
-      aliveMs,
-    )}),
-    broken as (${breakWaits(all(({ broken }) => broken))}),
-    told as (${insertEvents(
-      all(({ events }) => events),
-      tell,
-    )})
-    select clock.now, moved.id
-    from (select ${ms(sql`clock_timestamp()`)} as now) as clock left join moved on true`.execute(tx)
+  const rows: Record<'moved' | Exclude<keyof LockWrites, 'row'>, object[]> = {
+    moved: [],
+    gone: [],
+    holders: [],
+    left: [],
+    waits: [],
+    broken: [],
+    events: [],
+  }
+  for (const { lockId, topic, row, ...parts } of writes) {
+    if (row === undefined) continue
+    rows.moved.push({ ...row.after, before: row.before.revision })
+    for (const holder of parts.gone) rows.gone.push({ lockId, holder })
+    for (const holder of parts.holders) rows.holders.push({ ...holder, lockId })
+    for (const requestId of parts.left) rows.left.push({ lockId, requestId })
+    for (const waiting of parts.waits) rows.waits.push({ ...waiting, lockId })
+    for (const one of parts.broken) rows.broken.push({ ...one, lockId })
+    for (const event of parts.events) {
+      rows.events.push({ topic, lockId, event: event.event, ...tell(topic, event) })
+    }
+  }
+  const { moved, gone, holders, left, waits, broken, events } = rows
+  const parts = [moved, gone, holders, left, waits, broken, events].map((part) =>
+    JSON.stringify(part),
+  )
+  const answer = await tx.executeQuery<{ now: number; id: number | null }>(
+    CompiledQuery.raw(writeStatement, [...parts, timeline, aliveMs]),
+  )
   return {
-    lockIds: new Set(rows.flatMap(({ id }) => id ?? [])),
-    now: rows[0]?.now ?? 0,
+    lockIds: new Set(answer.rows.flatMap(({ id }) => id ?? [])),
+    now: answer.rows[0]?.now ?? 0,
   }
 }
 
-/** A row and the lock that it belongs to. */
-interface OfLock<Row> {
-  row: Row
-  lockId: number
-  topic: LockName['kind']
-}
+const instantOf = (column: string) => `timestamptz 'epoch' + ${column} * interval '1 ms'`
 
-type Part = RawBuilder<unknown>
-
-/** Locks are taken in the order of their ids. */
-function moveLocks(writes: readonly LockWrites[], timeline: number): Part {
-  const rows = writes.flatMap(({ row }) => row ?? [])
-  const column = (value: (row: LockRow) => number | null) => rows.map(({ after }) => value(after))
-  return sql`
-    update locks l set token = n.token, delayed_until = ${instantOf(sql`n.delayed_until`)},
-      last_event = n.last_event, revision = n.revision
-    from (
-      select a.* from unnest(
-        ${column(({ id }) => id)}::bigint[], ${column(({ token }) => token)}::bigint[],
-        ${column(({ delayedUntil }) => delayedUntil)}::bigint[],
-        ${column(({ lastEvent }) => lastEvent)}::bigint[],
-        ${column(({ revision }) => revision)}::bigint[],
-        ${rows.map(({ before }) => before.revision)}::bigint[])
-        as a (id, token, delayed_until, last_event, revision, revision_before)
-      join locks own on own.id = a.id and own.revision = a.revision_before
-      where (select ${timelineNow}) = ${timeline}
-      order by own.id
-      for update of own skip locked
-    ) as n
-    where l.id = n.id
-    returning l.id`
-}
-
-/** Epoch milliseconds as PostgreSQL keeps an instant. */
-function instantOf(instant: RawBuilder<unknown>): RawBuilder<unknown> {
-  return sql`timestamptz 'epoch' + ${instant} * interval '1 ms'`
-}
-
-function deleteHolders(rows: readonly OfLock<string>[]): Part {
-  const keys = rows.map(({ lockId, row }) => ({ lockId, holder: row }))
-  return sql`
-    delete from lock_holders h using ${holderKeys(keys)} join moved on moved.id = k.lock_id
-    where h.lock_id = k.lock_id and h.holder = k.holder`
-}
-
-function putHolders(rows: readonly OfLock<Holder>[]): Part {
-  const column = <Value>(value: (holder: Holder) => Value) => rows.map(({ row }) => value(row))
-  return sql`
-    insert into lock_holders as h
-      (lock_id, holder, mode, token, ttl_ms, lock_delay_ms, metadata, request_id, granted_at, expires_at)
-    select n.lock_id, n.holder, n.mode, n.token, n.ttl_ms, n.lock_delay_ms, n.metadata::json,
-      n.request_id, ${instantOf(sql`n.granted_at`)}, ${instantOf(sql`n.expires_at`)}
-    from unnest(
-      ${rows.map(({ lockId }) => lockId)}::bigint[], ${column(({ holder }) => holder)}::text[],
-      ${column(({ mode }) => mode)}::text[], ${column(({ token }) => token)}::bigint[],
-      ${column(({ ttlMs }) => ttlMs)}::bigint[],
-      ${column(({ lockDelayMs }) => lockDelayMs)}::bigint[],
-      ${column(({ metadata }) => metadata)}::text[],
-      ${column(({ requestId }) => requestId)}::uuid[],
-      ${column(({ grantedAt }) => grantedAt)}::bigint[],
-      ${column(({ expiresAt }) => expiresAt)}::bigint[])
-      as n (lock_id, holder, mode, token, ttl_ms, lock_delay_ms, metadata, request_id, granted_at, expires_at)
-    join moved on moved.id = n.lock_id
-    on conflict (lock_id, holder) do update set
-      mode = excluded.mode, token = excluded.token, ttl_ms = excluded.ttl_ms,
-      lock_delay_ms = excluded.lock_delay_ms, metadata = excluded.metadata,
-      request_id = excluded.request_id, granted_at = excluded.granted_at,
-      expires_at = excluded.expires_at,
-      advisory_key = case when h.token = excluded.token then h.advisory_key end,
-      backend_pid = case when h.token = excluded.token then h.backend_pid end`
-}
-
-function deleteWaits(rows: readonly OfLock<string>[]): Part {
-  return sql`
-    delete from lock_waits w using unnest(
-      ${rows.map(({ lockId }) => lockId)}::bigint[], ${rows.map(({ row }) => row)}::uuid[])
-      as n (lock_id, request_id) join moved on moved.id = n.lock_id
-    where w.request_id = n.request_id`
-}
-
-function insertWaits(rows: readonly OfLock<Waiting>[], aliveMs: number): Part {
-  const column = <Value>(value: (waiting: Waiting) => Value) => rows.map(({ row }) => value(row))
-  return sql`
-    insert into lock_waits
-      (request_id, lock_id, holder, mode, priority, ttl_ms, lock_delay_ms, metadata, begun_at, alive_until)
-    select n.request_id, n.lock_id, n.holder, n.mode, n.priority, n.ttl_ms, n.lock_delay_ms,
-      n.metadata::json, ${instantOf(sql`n.begun_at`)},
-      clock_timestamp() + ${aliveMs} * interval '1 ms'
-    from unnest(
-      ${column(({ requestId }) => requestId)}::uuid[],
-      ${rows.map(({ lockId }) => lockId)}::bigint[], ${column(({ holder }) => holder)}::text[],
-      ${column(({ mode }) => mode)}::text[], ${column(({ priority }) => priority)}::smallint[],
-      ${column(({ ttlMs }) => ttlMs)}::bigint[],
-      ${column(({ lockDelayMs }) => lockDelayMs)}::bigint[],
-      ${column(({ metadata }) => metadata)}::text[],
-      ${column(({ begunAt }) => begunAt)}::bigint[]) with ordinality
-      as n (request_id, lock_id, holder, mode, priority, ttl_ms, lock_delay_ms, metadata, begun_at, ord)
-    join moved on moved.id = n.lock_id
-    order by n.ord`
-}
-
-function breakWaits(rows: readonly OfLock<LockWrites['broken'][number]>[]): Part {
-  return sql`
-    update lock_waits w set cycle = n.cycle::json
-    from unnest(
-      ${rows.map(({ lockId }) => lockId)}::bigint[],
-      ${rows.map(({ row }) => row.requestId)}::uuid[],
-      ${rows.map(({ row }) => row.cycle)}::text[])
-      as n (lock_id, request_id, cycle) join moved on moved.id = n.lock_id
-    where w.request_id = n.request_id`
-}
-
-function insertEvents(rows: readonly OfLock<LockEvent>[], tell: Tell): Part {
-  const told = rows.map(({ topic, row }) => tell(topic, row))
-  return sql`
-    insert into events (topic, subject_id, event, kind, payload)
-    select n.topic, n.subject_id, n.event, n.kind, n.payload::json
-    from unnest(
-      ${rows.map(({ topic }) => topic)}::text[], ${rows.map(({ lockId }) => lockId)}::bigint[],
-      ${rows.map(({ row }) => row.event)}::bigint[], ${told.map(({ kind }) => kind)}::text[],
-      ${told.map(({ payload }) => payload)}::text[])
-      as n (topic, subject_id, event, kind, payload) join moved on moved.id = n.subject_id`
-}
+/**
+ * Locks are taken in the order of their ids. The text never changes and the rows of each part come as one JSON: what is
+ * done for every hand-over is composed, sent and prepared with as little work as can be.
+ */
+const writeStatement = `
+with moved as (
+  update locks l set token = n.token, delayed_until = ${instantOf('n."delayedUntil"')},
+    last_event = n."lastEvent", revision = n.revision
+  from (
+    select a.* from json_to_recordset($1::json) as a (
+      id bigint, token bigint, "delayedUntil" bigint, "lastEvent" bigint, revision bigint, before bigint
+    )
+    join locks own on own.id = a.id and own.revision = a.before
+    where (select ${timelineText}) = $8::bigint
+    order by own.id
+    for update of own skip locked
+  ) as n
+  where l.id = n.id
+  returning l.id
+),
+gone as (
+  delete from lock_holders h
+  using json_to_recordset($2::json) as n ("lockId" bigint, holder text) join moved on moved.id = n."lockId"
+  where h.lock_id = n."lockId" and h.holder = n.holder
+),
+put as (
+  insert into lock_holders as h
+    (lock_id, holder, mode, token, ttl_ms, lock_delay_ms, metadata, request_id, granted_at, expires_at)
+  select n."lockId", n.holder, n.mode, n.token, n."ttlMs", n."lockDelayMs", n.metadata::json,
+    n."requestId", ${instantOf('n."grantedAt"')}, ${instantOf('n."expiresAt"')}
+  from json_to_recordset($3::json) as n (
+    "lockId" bigint, holder text, mode text, token bigint, "ttlMs" bigint, "lockDelayMs" bigint,
+    metadata text, "requestId" uuid, "grantedAt" bigint, "expiresAt" bigint
+  ) join moved on moved.id = n."lockId"
+  on conflict (lock_id, holder) do update set
+    mode = excluded.mode, token = excluded.token, ttl_ms = excluded.ttl_ms,
+    lock_delay_ms = excluded.lock_delay_ms, metadata = excluded.metadata,
+    request_id = excluded.request_id, granted_at = excluded.granted_at,
+    expires_at = excluded.expires_at,
+    advisory_key = case when h.token = excluded.token then h.advisory_key end,
+    backend_pid = case when h.token = excluded.token then h.backend_pid end
+),
+departed as (
+  delete from lock_waits w
+  using json_to_recordset($4::json) as n ("lockId" bigint, "requestId" uuid) join moved on moved.id = n."lockId"
+  where w.request_id = n."requestId"
+),
+lined_up as (
+  insert into lock_waits
+    (request_id, lock_id, holder, mode, priority, ttl_ms, lock_delay_ms, metadata, begun_at, alive_until)
+  select n."requestId", n."lockId", n.holder, n.mode, n.priority, n."ttlMs", n."lockDelayMs",
+    n.metadata::json, ${instantOf('n."begunAt"')}, clock_timestamp() + $9::bigint * interval '1 ms'
+  from rows from (
+    json_to_recordset($5::json) as (
+      "lockId" bigint, "requestId" uuid, holder text, mode text, priority smallint, "ttlMs" bigint,
+      "lockDelayMs" bigint, metadata text, "begunAt" bigint
+    )
+  ) with ordinality as n (
+    "lockId", "requestId", holder, mode, priority, "ttlMs", "lockDelayMs", metadata, "begunAt", ord
+  ) join moved on moved.id = n."lockId"
+  order by n.ord
+),
+broken as (
+  update lock_waits w set cycle = n.cycle::json
+  from json_to_recordset($6::json) as n ("lockId" bigint, "requestId" uuid, cycle text)
+  join moved on moved.id = n."lockId"
+  where w.request_id = n."requestId"
+),
+told as (
+  insert into events (topic, subject_id, event, kind, payload)
+  select n.topic, n."lockId", n.event, n.kind, n.payload::json
+  from json_to_recordset($7::json) as n (
+    topic text, "lockId" bigint, event bigint, kind text, payload text
+  ) join moved on moved.id = n."lockId"
+)
+select clock.now, moved.id
+from (select (extract(epoch from clock_timestamp()) * 1000)::bigint as now) as clock
+left join moved on true`

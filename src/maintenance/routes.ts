@@ -23,6 +23,7 @@ import {
   Replication,
   StartParams,
 } from './schema.ts'
+import { listSlowQueries } from './slow-queries.ts'
 import { type MaintenanceContext, startOperation } from './start-operation.ts'
 
 /** `/maintenance` and `/replication`: work on the database, and how it stands. */
@@ -104,7 +105,8 @@ export const maintenanceRoutes: FastifyPluginAsyncTypebox<MaintenanceContext> = 
         operationId: 'getDatabaseStatistics',
         tags: ['maintenance'],
         summary: 'What the database holds',
-        description: 'Sizes and counts of the SQL tables and indexes, as PostgreSQL keeps them.',
+        description:
+          'Sizes and counts of the SQL tables and indexes, as PostgreSQL keeps them, and the queries that have taken most time, where pg_stat_statements counts them.',
         response: { 200: jsonResponse('The statistics.', DatabaseStatistics), ...refusals() },
       },
     },
@@ -115,7 +117,8 @@ export const maintenanceRoutes: FastifyPluginAsyncTypebox<MaintenanceContext> = 
         lastAnalyze: row.lastAnalyze ?? undefined,
       }))
       const indexes = await listIndexStatistics(db)
-      const answer = jsonAnswer(200, JSON.stringify({ tables, indexes }))
+      const slowQueries = await listSlowQueries(db)
+      const answer = jsonAnswer(200, JSON.stringify({ tables, indexes, slowQueries }))
       return sendOutcome(reply, { answer, replayed: false })
     },
   )

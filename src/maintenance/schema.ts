@@ -97,13 +97,46 @@ const SqlIndex = define(
   ),
 )
 
+const SlowQueries = define(
+  'SlowQueries',
+  Type.Object(
+    {
+      available: Type.Boolean({ description: 'Whether pg_stat_statements counts queries.' }),
+      reason: Type.Optional(Type.String({ description: 'Why it does not.' })),
+      items: Type.Array(
+        Type.Object({
+          query: Type.String({ description: 'Without its constants; the first 1,000 characters.' }),
+          calls: Type.Integer({ minimum: 0 }),
+          totalMs: Type.Number({ minimum: 0, description: 'Over all calls.' }),
+          meanMs: Type.Number({ minimum: 0 }),
+          maxMs: Type.Number({ minimum: 0 }),
+          rows: Type.Integer({ minimum: 0 }),
+        }),
+        { description: 'At most 20, by the time that they have taken in all.' },
+      ),
+    },
+    { description: 'The queries that have taken most time.' },
+  ),
+)
+
 export const DatabaseStatistics = define(
   'DatabaseStatistics',
   Type.Object(
-    { tables: Type.Array(SqlTable), indexes: Type.Array(SqlIndex) },
+    { tables: Type.Array(SqlTable), indexes: Type.Array(SqlIndex), slowQueries: SlowQueries },
     {
       description: 'What PostgreSQL has counted, a moment ago.',
-      examples: [{ tables: [], indexes: [] }],
+      examples: [
+        {
+          tables: [],
+          indexes: [],
+          slowQueries: {
+            available: false,
+            reason:
+              'The extension pg_stat_statements is absent: CREATE EXTENSION pg_stat_statements.',
+            items: [],
+          },
+        },
+      ],
     },
   ),
 )

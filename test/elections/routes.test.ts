@@ -21,6 +21,17 @@ async function untilWaiting(name: string, count: number): Promise<void> {
   while ((await look(name)).numCandidates !== count) await sleep(5)
 }
 
+/** Has the lease of a leader run out. */
+async function runOut(name: string): Promise<void> {
+  await sql`
+    with changed as (
+      update locks set revision = revision + 1
+      where kind = 'election' and name = ${name} returning id
+    )
+    update lock_holders set expires_at = clock_timestamp() - interval '1 ms'
+    where lock_id = (select id from changed)`.execute(db)
+}
+
 /** What observers were told, once so many events are here. */
 async function toldTo(stream: TestStream, count: number) {
   const events = await stream.untilId(String(count))
@@ -116,9 +127,12 @@ t.test('who waits leads next, in the order in which they came, at whatever serve
 })
 
 t.test('a leader that does not renew is followed by the next', async (t) => {
-  const { token } = (await campaign('dead', 'a', { ttlMs: 100 })).body
+  const { token } = (await campaign('dead', 'a')).body
   const observer = await openStream(`${beside.address}/elections/dead/watch?fromEvent=2`)
-  const next = await campaign('dead', 'b', { waitMs: 20_000 }, beside)
+  const waiting = campaign('dead', 'b', { waitMs: 20_000 }, beside)
+  await untilWaiting('dead', 1)
+  await runOut('dead')
+  const next = await waiting
   t.match(next, { status: 200, body: { candidate: 'b' } })
   t.ok(next.body.token > token)
   t.match(await renew('dead', 'a', token), { status: 409, body: { leader: { candidate: 'b' } } })
@@ -131,8 +145,9 @@ t.test('a leader that does not renew is followed by the next', async (t) => {
 })
 
 t.test('a lease that has run out is lost, even where nobody else leads', async (t) => {
-  const { token } = (await campaign('lapsed', 'a', { ttlMs: 100 })).body
-  while ((await look('lapsed')).leader !== undefined) await sleep(10)
+  const { token } = (await campaign('lapsed', 'a')).body
+  await runOut('lapsed')
+  t.equal((await look('lapsed')).leader, undefined)
   const refused = await renew('lapsed', 'a', token, { value: 1 })
   t.match(refused, { status: 409, body: { code: 'not-leader' } })
   t.equal(refused.body.leader, undefined)

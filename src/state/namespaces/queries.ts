@@ -68,6 +68,14 @@ export async function updateSettings(
     where namespace = ${namespace}`.execute(tx)
 }
 
+/** Where reads of a namespace go that say nothing themselves; undefined where it does not say, or is not there. */
+export async function findReadPreference(db: Db, namespace: string): Promise<string | undefined> {
+  const { rows } = await sql<{ preference: string | null }>`
+    select read_preference as preference from state_namespaces
+    where namespace = ${namespace}`.execute(db)
+  return rows[0]?.preference ?? undefined
+}
+
 /** As far as rows are counted one by one. */
 const countedMax = 100_000
 

@@ -1,5 +1,4 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { Db } from '../../database/connect.ts'
 import { memberSources } from '../../delta/json.ts'
 import { bodyText } from '../../http/body.ts'
 import { listName, sendList } from '../../http/lists.ts'
@@ -14,19 +13,19 @@ import { StateQuery } from './schema.ts'
 
 /** What looking for entries needs. */
 export interface SearchContext {
-  db: Db
   namespaces: Namespaces
 }
 
 /** `/state/:namespace/query`: entries by what their metadata say. */
 export const searchRoutes: FastifyPluginAsyncTypebox<SearchContext> = async (
   app,
-  { db, namespaces },
+  { namespaces },
 ) => {
   app.post(
     '/state/:namespace/query',
     {
       bodyLimit: queryBytesMax,
+      config: { isRead: true },
       schema: {
         operationId: 'queryEntries',
         tags: ['state'],
@@ -47,6 +46,7 @@ export const searchRoutes: FastifyPluginAsyncTypebox<SearchContext> = async (
       const { keyPrefix, updatedAfter } = body
       const source = memberSources(bodyText(request)).get('metadata')
       const metadata = metadataOf(body.metadata, source, '/metadata') ?? undefined
+      const reads = request.reads.db
       const known = await namespaces.find(namespace)
       return sendList(request, reply, {
         name: listName('query', [namespace, metadata, keyPrefix, updatedAfter]),
@@ -57,7 +57,7 @@ export const searchRoutes: FastifyPluginAsyncTypebox<SearchContext> = async (
           const { namespaceId } = known
           const range = { ...keyRange({ prefix: keyPrefix }), after }
           const filter = { namespaceId, ...range, metadata, updatedAfter }
-          const { entries, next } = await findEntries(db, filter, limit)
+          const { entries, next } = await findEntries(reads, filter, limit)
           return { items: entries.map((entry) => entryText(namespace, entry)), next }
         },
       })

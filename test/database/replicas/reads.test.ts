@@ -139,6 +139,36 @@ t.test('what offers replicas reads nothing from the primary', async (t) => {
   }
 })
 
+t.test('a namespace says where reads of it go that do not say it themselves', async (t) => {
+  const put = (value: number) =>
+    api.call('PUT', '/state/led/entries/key', { json: { value, metadata: { of: 'all' } } })
+  await put(1)
+  await api.call('PUT', '/state/led', { json: { readPreference: 'replica' } })
+  await caughtUp()
+  await pause(t)
+  await put(2)
+  const value = ({ body }: TestAnswer) => (body.items?.[0] ?? body).value
+  const query = (headers = {}) => api.post('/state/led/query', { metadata: { of: 'all' } }, headers)
+  const reads = [
+    (headers = {}) => api.get('/state/led/entries/key', headers),
+    (headers = {}) => api.get('/state/led/entries', headers),
+    query,
+  ]
+  for (const read of reads) {
+    await until(async () => servedBy(await read()) === 'replica')
+    t.equal(value(await read()), 1)
+    const here = await read({ 'read-preference': 'primary' })
+    t.strictSame([servedBy(here), value(here)], ['primary', 2])
+  }
+  t.match(await query({ 'read-preference': 'anywhere' }), {
+    status: 400,
+    body: { errors: [{ pointer: '/headers/read-preference' }] },
+  })
+  await api.call('PUT', '/state/led', { json: {} })
+  await until(async () => servedBy(await query()) === 'primary')
+  t.strictSame(value(await query(anyReplica)), 1)
+})
+
 t.test('a lag limit leads to the primary while the replica is behind', async (t) => {
   const table = await api.makeTable()
   await caughtUp()
