@@ -120,7 +120,7 @@ export function refuseHeld({ reject }: Pick<SubmittedUnit, 'reject'>): void {
   reject(
     new Problem(
       'overloaded',
-      'Another transaction has held the table for as long as a commit may wait. Repeat in a moment.',
+      'Another transaction has held the table, or a lock that guards the commit, for as long as it may wait. Repeat in a moment.',
       { headers: { 'retry-after': '1' } },
     ),
   )

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Db } from '../database/connect.ts'
+import { isBacked } from './advisory/queries.ts'
 import { holderColumns } from './queries.ts'
 import type { Holder, LockName } from './rows.ts'
 
@@ -13,7 +14,10 @@ export interface Renewal extends LockName {
 /** A lease that was renewed. */
 export type Renewed = Holder & LockName
 
-/** Renews those of the leases that have not run out, in one order, so that nobody waits for another in a circle. */
+/**
+ * Renews those of the leases that have not run out, and have the advisory locks that they need, in one order, so that
+ * nobody waits for another in a circle.
+ */
 export async function renewLeases(db: Db, renewals: readonly Renewal[]): Promise<Renewed[]> {
   const { rows } = await sql<Renewed>`
     with asked as (
@@ -34,7 +38,7 @@ export async function renewLeases(db: Db, renewals: readonly Renewal[]): Promise
       expires_at = greatest(h.expires_at, clock_timestamp() + a.ttl_ms * interval '1 ms')
     from asked a
     where h.lock_id = a.lock_id and h.holder = a.holder and h.token = a.token
-      and h.expires_at > clock_timestamp()
+      and h.expires_at > clock_timestamp() and ${isBacked(sql`h`)}
     returning a.kind, a.name, ${holderColumns}`.execute(db)
   return rows
 }

@@ -136,6 +136,7 @@ t.test('a guard asks for the advisory lock too, and a dead server holds up nobod
     code: 'stale-fence',
     currentToken: null,
   })
+  t.match((await renew('guarded', 'a', body.token)).body, { code: 'lock-lost' })
   t.equal((await acquire('guarded', 'b', { backend: 'lease' })).status, 409)
   await unbackedLeases({ db, keeper: server.keeper }).sweep()
   t.equal((await acquire('guarded', 'b', { backend: 'lease' })).status, 200)
