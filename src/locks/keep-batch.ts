@@ -61,7 +61,7 @@ export async function keepBatch<P extends Placed>(
     const { locks, ...clock } = await lockAndRead(tx, [...ids.values()], { batch, skipHeld })
     const judged = [...byLock].flatMap(([key, placed]) => {
       const lockId = ids.get(key)
-      const lock = lockId === undefined ? neverHeld : locks.get(lockId)
+      const lock = lockId === undefined ? neverHeld : locks.get(key)
       return lock === undefined ? [] : judgeAll(key, placed, { lock, holdersMax, ...clock })
     })
     const writes = judged.flatMap(writesOf)
@@ -74,7 +74,10 @@ export async function keepBatch<P extends Placed>(
   for (const [key, id] of made) known.keepId(key, id)
   const { judged, clock } = result
   known.keepClock(clock)
-  for (const { key, after, lockId } of judged) if (lockId !== 0) known.keep(key, after)
+  const { timeline } = clock
+  for (const { key, after, lockId } of judged) {
+    if (lockId !== 0) known.keep(key, { lock: after, timeline })
+  }
   return summarize(judged, { now: clock.now, consistencyToken })
 }
 
@@ -91,7 +94,7 @@ export async function keepKnown<P extends Placed>(
   if (clock === undefined) return undefined
   const byLock = Map.groupBy(batch, ({ lock }) => keyOf(lock))
   const judged = [...byLock].flatMap(([key, placed]) => {
-    const lock = known.find(key, clock.now)
+    const lock = known.find(key, clock)
     if (lock === undefined || !placed.every((each) => isForKnown(each, lock))) return []
     const one = judgeAll(key, placed, { lock, holdersMax, ...clock })
     return one.writes.row !== undefined && one.verdicts.every(isSure) ? one : []
@@ -104,7 +107,8 @@ export async function keepKnown<P extends Placed>(
   )
   known.keepClock({ ...clock, now: result.now })
   const done = judged.filter(({ lockId }) => result.lockIds.has(lockId))
-  for (const { key, after } of done) known.keep(key, after)
+  const { timeline } = clock
+  for (const { key, after } of done) known.keep(key, { lock: after, timeline })
   return summarize(done, { now: clock.now, consistencyToken })
 }
 

@@ -22,7 +22,7 @@ const statesMax = 20_000
  */
 export class KnownLocks {
   readonly #ids = new Map<string, number>()
-  readonly #states = new Map<string, FoundLock>()
+  readonly #states = new Map<string, { lock: FoundLock; timeline: number }>()
   readonly #isHere: (requestId: string) => boolean
   #clock: (DatabaseClock & { at: number }) | undefined
 
@@ -41,28 +41,29 @@ export class KnownLocks {
   }
 
   /**
-   * A lock as it was left, if that can be built upon: no lease has run out by then, which may have been renewed, and nobody
-   * waits at another server, which may have died.
+   * A lock as it was left, if that can be built upon: no lease has run out by then, which may have been renewed, nobody
+   * waits at another server, which may have died, and it was left so on this timeline.
    */
-  find(key: string, now: number): FoundLock | undefined {
+  find(key: string, { now, timeline }: DatabaseClock): FoundLock | undefined {
     const state = this.#states.get(key)
-    if (state === undefined || state.hasMore) return undefined
+    if (state === undefined || state.timeline !== timeline || state.lock.hasMore) return undefined
+    const { lock } = state
     const isSure =
-      state.holders.every(({ expiresAt }) => expiresAt > now) &&
-      state.line.every(({ requestId }) => this.#isHere(requestId))
-    return isSure ? state : undefined
+      lock.holders.every(({ expiresAt }) => expiresAt > now) &&
+      lock.line.every(({ requestId }) => this.#isHere(requestId))
+    return isSure ? lock : undefined
   }
 
   /** Whether a lock was left to others, beside whom this request cannot have it. */
   isHeldBeside(key: string, { holder, mode }: Asking): boolean {
-    const holders = this.#states.get(key)?.holders ?? []
+    const holders = this.#states.get(key)?.lock.holders ?? []
     return (
       holders.some((one) => mode === 'exclusive' || one.mode === 'exclusive') &&
       holders.every((one) => one.holder !== holder)
     )
   }
 
-  keep(key: string, state: FoundLock): void {
+  keep(key: string, state: { lock: FoundLock; timeline: number }): void {
     if (this.#states.size >= statesMax) this.#states.clear()
     this.#states.set(key, state)
   }

@@ -1,6 +1,7 @@
 import type { Tx } from '../database/connect.ts'
 import type { FoundLock } from './judge.ts'
 import type { Placed } from './keep-batch.ts'
+import { keyOf } from './known-locks.ts'
 import {
   type FoundHolders,
   type FoundWait,
@@ -8,13 +9,13 @@ import {
   listWaits,
   lockExpired,
   lockLocks,
+  type NamedRow,
 } from './queries.ts'
-import type { LockRow } from './rows.ts'
 
 /** Locks as they were found under the locks of their rows. */
 export interface Found extends Omit<FoundHolders, 'holders'> {
-  /** By id; those that are held are left out. */
-  locks: Map<number, FoundLock>
+  /** By key, for an id may have become that of another lock; those that are held are left out. */
+  locks: Map<string, FoundLock>
 }
 
 /** Of each line so many are read. */
@@ -45,7 +46,7 @@ export async function lockAndRead(
     expired,
     asked: new Set(requestIds),
   }
-  return { now, timeline, locks: new Map(rows.map((row) => [row.id, assemble(row, parts)])) }
+  return { now, timeline, locks: new Map(rows.map((row) => [keyOf(row), assemble(row, parts)])) }
 }
 
 /** Which holders have let their leases run out; these cannot be renewed any more. */
@@ -66,7 +67,7 @@ interface Parts {
   asked: ReadonlySet<string>
 }
 
-function assemble(row: LockRow, { holders, waits, expired, asked }: Parts): FoundLock {
+function assemble(row: NamedRow, { holders, waits, expired, asked }: Parts): FoundLock {
   const own = waits.get(row.id) ?? []
   // Those that were asked about stand at their place and once more by themselves.
   const first = new Map(own.filter(({ counts }) => counts).map((one) => [one.requestId, one]))
@@ -74,8 +75,9 @@ function assemble(row: LockRow, { holders, waits, expired, asked }: Parts): Foun
   const present = own.filter(({ requestId }) => asked.has(requestId))
   const having = holders.get(row.id) ?? []
   const late = having.filter((one) => expired.has(holderKey(one)))
+  const { kind: _kind, name: _name, ...state } = row
   return {
-    ...row,
+    ...state,
     holders: having,
     expired: new Set(late.map(({ holder }) => holder)),
     line: line.slice(0, lineMax),

@@ -35,14 +35,17 @@ function named(names: readonly LockName[]): RawBuilder<unknown> {
       ${names.map(({ name }) => name)}::text[]) as n (kind, name)`
 }
 
+/** The row of a lock, and whose it is. */
+export type NamedRow = LockRow & LockName
+
 /** Locks the rows of locks in the order of their ids. With `skipHeld` it passes by those that another transaction holds. */
 export async function lockLocks(
   tx: Tx,
   ids: readonly number[],
   { skipHeld }: { skipHeld: boolean },
-): Promise<LockRow[]> {
-  const { rows } = await sql<LockRow>`
-    select id, token, ${ms(sql`delayed_until`)} as "delayedUntil", last_event as "lastEvent",
+): Promise<NamedRow[]> {
+  const { rows } = await sql<NamedRow>`
+    select id, kind, name, token, ${ms(sql`delayed_until`)} as "delayedUntil", last_event as "lastEvent",
       revision
     from locks where id = any(${ids}::bigint[])
     order by id

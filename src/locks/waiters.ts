@@ -68,6 +68,7 @@ export function createWaiters(options: WaitersOptions): Waiters {
   let isStopped = false
   let poll: NodeJS.Timeout | undefined
   let renewed = 0
+  let hasFailed = false
 
   function finish(entry: Entry, end: WaitEnd): void {
     entry.end ??= end
@@ -105,10 +106,15 @@ export function createWaiters(options: WaitersOptions): Waiters {
   function schedule(): void {
     clearTimeout(poll)
     if (entries.size === 0 || isStopped || looking !== undefined) return
-    const restMs = Math.min(restMsMax, Math.max(pollMs, entries.size * restMsOfWaiter))
+    const wantedMs = Math.max(pollMs, entries.size * restMsOfWaiter)
+    const restMs = hasFailed ? restMsMax : Math.min(restMsMax, wantedMs)
+    hasFailed = false
     poll = setTimeout(() => {
       looking = look()
-        .catch((err) => log.warn({ err }, 'it could not be looked up who may have which lock'))
+        .catch((err) => {
+          hasFailed = true
+          log.warn({ err }, 'it could not be looked up who may have which lock')
+        })
         .finally(() => {
           looking = undefined
           schedule()
