@@ -6,12 +6,16 @@ export interface EventProgress {
   id: string
   /** Number of its newest event; 0 before the first. */
   event: number
+}
+
+/** From where on its events can be sent. */
+export interface EventHistory extends EventProgress {
   /** Number of the oldest event that is left, or of the next one where none is. */
   historyFrom: number
 }
 
 /** One of which nothing is known yet. */
-export function eventless(name: string): EventProgress {
+export function eventless(name: string): EventHistory {
   return { id: name, event: 0, historyFrom: 1 }
 }
 
@@ -27,7 +31,7 @@ export interface EventWishes {
  * would be missing in between.
  */
 export function watchedAfter(
-  { id, event, historyFrom }: EventProgress,
+  { id, event, historyFrom }: EventHistory,
   { lastEventId, fromEvent }: EventWishes,
 ): number {
   const after = lastEventId ?? (fromEvent === undefined ? event : fromEvent - 1)

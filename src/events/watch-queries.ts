@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { Db } from '../database/connect.ts'
-import type { EventProgress } from './rules.ts'
+import type { EventHistory, EventProgress } from './rules.ts'
 
 /** What events are of. */
 export type Topic = 'channel' | 'lock' | 'election'
@@ -26,15 +26,27 @@ export async function listEventProgress(
   names: readonly string[],
 ): Promise<EventProgress[]> {
   const { rows } = await sql<EventProgress>`
-    select s.name as id, s.last_event as event,
-      coalesce(oldest.event, s.last_event + 1) as "historyFrom"
-    from ${subjectsOf(topic)} as s
-    left join lateral (
-      select event from events where topic = ${topic} and subject_id = s.id
-      order by event limit 1
-    ) as oldest on true
+    select s.name as id, s.last_event as event from ${subjectsOf(topic)} as s
     where s.name = any(${names}::text[])`.execute(db)
   return rows
+}
+
+/** The same of one name, and from where on its events are left. */
+export async function findEventHistory(
+  db: Db,
+  topic: Topic,
+  name: string,
+): Promise<EventHistory | undefined> {
+  const { rows } = await sql<EventHistory>`
+    select s.name as id, s.last_event as event, coalesce(
+      (
+        select event from events where topic = ${topic} and subject_id = s.id
+        order by event limit 1
+      ),
+      s.last_event + 1
+    ) as "historyFrom"
+    from ${subjectsOf(topic)} as s where s.name = ${name}`.execute(db)
+  return rows[0]
 }
 
 /** Behind an event of a name. */

@@ -10,6 +10,7 @@ import { type EventProgress, type EventWishes, eventless, watchedAfter } from '.
 import {
   type EventPlace,
   type EventRow,
+  findEventHistory,
   listEventProgress,
   listEventsAfter,
   type PageLimits,
@@ -44,14 +45,13 @@ export function createEventWatch({
     (places: readonly EventPlace[]) => listEventsAfter(db, { topic, places }, limits),
     { takeTurn, max: pagesMax },
   )
-  const listProgress = (names: readonly string[]) => listEventProgress(db, topic, names)
   const watch = createWatch<EventProgress, number>({
     ...options,
     // Events are published to be seen soon.
     restMsOfWatcher: 0,
     kind: {
       name: `events of ${topic}s`,
-      listProgress,
+      listProgress: (names) => listEventProgress(db, topic, names),
       newest: ({ event }) => event,
       pageBehind(progress, after) {
         if (after >= progress.event) return undefined
@@ -66,10 +66,10 @@ export function createEventWatch({
   return {
     ...watch,
     async stream({ name, ...wishes }, open) {
-      const [progress = eventless(name)] = await listProgress([name])
-      const after = watchedAfter(progress, wishes)
+      const history = (await findEventHistory(db, topic, name)) ?? eventless(name)
+      const after = watchedAfter(history, wishes)
       watch.refuseTooMany()
-      watch.follow(progress, after, open())
+      watch.follow(history, after, open())
     },
   }
 }

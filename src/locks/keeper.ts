@@ -92,7 +92,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
     ...options,
     isHere: (requestId) => waiters.isHere(requestId),
     onBatch(batch) {
-      waiters.grant(batch.granted)
+      waiters.grant(batch)
       onBatch(batch)
     },
   })
@@ -154,7 +154,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
   async function waitFor(asked: Asked, waiter: Waiter): Promise<Acquired | undefined> {
     const { lock, asking, deadline } = asked
     const end = await waiter.end(Math.max(0, deadline - now()))
-    if (typeof end === 'object') return { kind: 'granted', grant: end, consistencyToken: undefined }
+    if (typeof end === 'object') return { kind: 'granted', ...end }
     const isUnwanted = end === 'gone' || end === 'stopped'
     if (isUnwanted) {
       await abandon(asked)

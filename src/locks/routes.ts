@@ -4,7 +4,7 @@ import { jsonAnswer, sendOutcome } from '../http/answers.ts'
 import { bodyText } from '../http/body.ts'
 import { invalidRequest, refuseBeyond } from '../http/faults.ts'
 import { memberTexts, objectText } from '../http/json-text.ts'
-import { refusals, writeResponse } from '../http/schema.ts'
+import { jsonResponse, refusals, writeResponse } from '../http/schema.ts'
 import { whileWanted } from '../http/while-wanted.ts'
 import type { Problem } from '../problems.ts'
 import { readMetadata } from '../runs/metadata.ts'
@@ -91,7 +91,7 @@ export const lockRoutes: FastifyPluginAsyncTypebox<LockRoutesContext> = async (a
         params: LockParams,
         body: RenewLock,
         response: {
-          200: writeResponse('Held.', LockGrant),
+          200: jsonResponse('Held.', LockGrant),
           ...refusals('lock-lost', ...ofBodies),
         },
       },

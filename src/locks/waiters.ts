@@ -7,8 +7,11 @@ import { listDueLocks, listSettled, renewWaits } from './wait-queries.ts'
 export interface Waiters {
   /** Lets a request wait. Throws `overloaded` when no more may. */
   enter: (requestId: string) => Waiter
-  /** Tells those of these requests that wait here what they were granted. */
-  grant: (granted: readonly { requestId: string; grant: Holder }[]) => void
+  /** Tells those of these requests that wait here what they were granted by a batch. */
+  grant: (batch: {
+    granted: readonly { requestId: string; grant: Holder }[]
+    consistencyToken: string | undefined
+  }) => void
   /** Whether a request waits here. */
   isHere: (requestId: string) => boolean
   /** Requests that wait. */
@@ -18,7 +21,13 @@ export interface Waiters {
 }
 
 /** How a wait ends: as granted, as something to be looked up, when its time is over, or as one that nobody wants any more. */
-export type WaitEnd = Holder | 'look' | 'late' | 'gone' | 'stopped'
+export type WaitEnd = Granted | 'look' | 'late' | 'gone' | 'stopped'
+
+/** What a request was granted while it waited. */
+export interface Granted {
+  grant: Holder
+  consistencyToken: string | undefined
+}
 
 export interface Waiter {
   /** Settles when the wait ends, which is noted in the database by now; after this many milliseconds at the latest. */
@@ -136,10 +145,10 @@ export function createWaiters(options: WaitersOptions): Waiters {
         leave: () => entries.delete(requestId),
       }
     },
-    grant(granted) {
+    grant({ granted, consistencyToken }) {
       for (const { requestId, grant } of granted) {
         const entry = entries.get(requestId)
-        if (entry !== undefined) finish(entry, grant)
+        if (entry !== undefined) finish(entry, { grant, consistencyToken })
       }
     },
     isHere: (requestId) => entries.has(requestId),

@@ -197,7 +197,7 @@ t.test(
   async (t) => {
     const beside = await startTestServer(t, { watchPollMs: 20 }, { beside: server, mirror: false })
     const addresses = [server.address, beside.address]
-    const [returnsMax, total] = [150, 450]
+    const [returnsMax, total] = [60, 180]
     let returns = 0
     let published = 0
     const publishing = (async () => {

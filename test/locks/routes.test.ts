@@ -193,7 +193,9 @@ t.test('a lock is forced open, on record', async (t) => {
   const waiting = acquire('forced', 'b', { waitMs: 20_000 })
   await untilWaiting('forced', 1)
   t.match(await force('forced'), { status: 200, body: { holders: [{ holder: 'a' }] } })
-  t.equal((await waiting).status, 200)
+  const granted = await waiting
+  t.match(granted, { status: 200, body: { holder: 'b' } })
+  t.match(granted.headers.get('consistency-token'), /^\w+\/\w+$/)
   t.equal((await renew('forced', 'a', body.token)).status, 409)
   t.strictSame(await eventsOf('forced'), ['granted a', 'waiting b', 'forced a', 'granted b'])
   const line = server.logged.find(({ msg }) => msg === 'a lock was forced open')
