@@ -1,21 +1,19 @@
 import type { Services } from './app.ts'
 import { type Checkpointer, createCheckpointer } from './checkpoints/checkpointer.ts'
+import { createChecks, listNotes } from './checks.ts'
 import { createCommitter } from './commits/committer.ts'
 import { observeBatch } from './commits/observe-batch.ts'
 import { createCommitWatch } from './commits/watch.ts'
 import type { Config } from './config.ts'
 import type { Db, Pool } from './database/connect.ts'
 import type { LoneSession } from './database/lone-session.ts'
-import { listPendingMigrations } from './database/migrate.ts'
 import { createReaders } from './database/replicas/reader.ts'
-import type { ReplicaSight, Replicas } from './database/replicas/replicas.ts'
-import { NoPrimaryError } from './database/route.ts'
+import type { Replicas } from './database/replicas/replicas.ts'
 import { tellElection } from './elections/election-json.ts'
 import { createPublications } from './events/publications.ts'
 import type { PublishedEvent } from './events/queries.ts'
 import { createEventWatch } from './events/watch.ts'
 import { createExports } from './http/exports.ts'
-import type { Checks } from './http/health.ts'
 import { createMetrics } from './http/metrics.ts'
 import { createAdvisoryKeeper } from './locks/advisory/keeper.ts'
 import { type AdvisorySession, createAdvisorySession } from './locks/advisory/session.ts'
@@ -24,7 +22,6 @@ import { eventText } from './locks/lock-json.ts'
 import { observeLocks } from './locks/observe.ts'
 import type { LockName } from './locks/rows.ts'
 import { createMaintenance, type Maintenance } from './maintenance/operations.ts'
-import { findRole } from './maintenance/queries.ts'
 import type { Publisher } from './mirror/publisher.ts'
 import { createFileCache } from './scans/file-cache.ts'
 import { createEntryReader } from './state/entry-reader.ts'
@@ -161,7 +158,9 @@ export function createServices(config: Config, ground: Ground): Services & Backg
     log,
   })
   const advisory = createAdvisoryKeeper({ db, keeper, session: advisorySession, log })
+  const looked = { config, db, publisher, replicas, advisorySession }
   return {
+    ...config,
     db,
     copyPool,
     stagePool,
@@ -170,14 +169,7 @@ export function createServices(config: Config, ground: Ground): Services & Backg
     namespaces,
     readPreferences: createReadPreferences({ db, hasReplicas: config.replicaUrls.length > 0 }),
     entryReader: createEntryReader(db),
-    stateValueBytesMax: config.stateValueBytesMax,
-    stateOperationsMax: config.stateOperationsMax,
-    bodyBytesMax: config.bodyBytesMax,
     openTransactions,
-    serverUrl: config.serverUrl,
-    stateTransactionIdleMsMax: config.stateTransactionIdleMsMax,
-    stateTransactionAgeMsMax: config.stateTransactionAgeMsMax,
-    stateTransactionBytesMax: config.stateTransactionBytesMax,
     openExport: createExports(readers.primary.openRows, config.exportStallMsMax),
     fileCache,
     onPrimaryMoved() {
@@ -197,7 +189,6 @@ export function createServices(config: Config, ground: Ground): Services & Backg
     electionWatch,
     publications,
     onPublished,
-    eventBytesMax: config.eventBytesMax,
     checkpointer: createCheckpointer({
       db,
       copyPool,
@@ -213,15 +204,6 @@ export function createServices(config: Config, ground: Ground): Services & Backg
     }),
     maintenance: createMaintenance({ db, retentionMs: config.idempotencyRetentionMs, log }),
     metrics,
-    actionsMax: config.actionsMax,
-    heldActionsMax: config.heldActionsMax,
-    transactionTablesMax: config.transactionTablesMax,
-    transactionActionsMax: config.transactionActionsMax,
-    transactionAgeMsMax: config.transactionAgeMsMax,
-    transactionExpiresMsMax: config.transactionExpiresMsMax,
-    transactionsActiveMax: config.transactionsActiveMax,
-    transactionClaimMs: config.transactionClaimMs,
-    reservationWaitMsMax: config.reservationWaitMsMax,
     reservationWaiters,
     onReservationWait: ({ seconds, result }) =>
       metrics.reservationWaitSeconds.observe({ result }, seconds),
@@ -232,23 +214,14 @@ export function createServices(config: Config, ground: Ground): Services & Backg
     keeper,
     advisory,
     advisorySession,
-    lockTtlMsMax: config.lockTtlMsMax,
-    lockDelayMsMax: config.lockDelayMsMax,
-    lockWaitMsMax: config.lockWaitMsMax,
     onLockRefused: (reason) => metrics.lockRefusals.inc({ reason }),
     onForced: (facts) => log.warn(facts, 'a lock was forced open'),
     onTransactionEnd: (outcome, count) => metrics.transactions.inc({ outcome, reason: '' }, count),
-    dataDir: config.dataDir,
     storage,
-    idempotencyRetentionMs: config.idempotencyRetentionMs,
     onCommitted: publisher.wake,
     onMirrorRetry: publisher.retry,
-    checks: createChecks(config, db, publisher),
-    notes: () => [
-      ...publisher.status().restingStores.map(restingNote),
-      ...replicas.list().flatMap(replicaNote),
-      ...advisoryNote(advisorySession),
-    ],
+    checks: createChecks(looked),
+    notes: () => listNotes(looked),
     gauges: {
       commits: committer.counts,
       pool: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
@@ -264,42 +237,4 @@ export function createServices(config: Config, ground: Ground): Services & Backg
 
 function namesOf(locks: readonly LockName[], wanted: LockName['kind']): string[] {
   return locks.flatMap(({ kind, name }) => (kind === wanted ? name : []))
-}
-
-function createChecks(config: Config, db: Db, publisher: Ground['publisher']): Checks {
-  const unreachable = 'the database cannot be reached'
-  return {
-    database: () =>
-      findRole(db).then(
-        (role) =>
-          role === 'primary' ? undefined : 'the database is a standby, and takes no writes',
-        (error) => (error instanceof NoPrimaryError ? 'no primary can be reached' : unreachable),
-      ),
-    migrations: () =>
-      listPendingMigrations(db).then(
-        (pending) =>
-          pending.length === 0 ? undefined : `migrations are pending: ${pending.join(', ')}`,
-        () => unreachable,
-      ),
-    mirror: async () => {
-      const { lagMs, states } = publisher.status()
-      if (lagMs <= config.mirrorLagMsMax) return undefined
-      const tables = (states.behind ?? 0) + (states.retrying ?? 0)
-      return `${tables} tables wait to be published, the longest for ${Math.round(lagMs / 1000)} s`
-    },
-  }
-}
-
-function restingNote(store: string): string {
-  return `nothing is published to the store ${store} for now, because several tables failed`
-}
-
-function advisoryNote({ status }: AdvisorySession): string[] {
-  const now = status()
-  return now.state === 'refused' ? [`no advisory locks can be held: ${now.reason}`] : []
-}
-
-function replicaNote({ name, healthy, lastFault }: ReplicaSight): string[] {
-  if (healthy) return []
-  return [`nothing is read from the replica ${name}: ${lastFault?.fault ?? 'it was not asked yet'}`]
 }
