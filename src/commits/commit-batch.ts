@@ -2,7 +2,7 @@ import type { Pool, Tx } from '../database/connect.ts'
 import { inPipelinedTransaction, type PipelineSettings } from '../database/pipeline.ts'
 import { insertAnswers } from '../idempotency/queries.ts'
 import type { Outcome } from '../idempotency/rules.ts'
-import { fenceKey } from '../locks/fences.ts'
+import { keyOf } from '../locks/rows.ts'
 import { Problem } from '../problems.ts'
 import { insertAttempts } from '../runs/number-queries.ts'
 import { deferFlush, writeState } from '../state/queries.ts'
@@ -118,7 +118,7 @@ function isFree(unit: Unit, held: ReadonlySet<string | number>): boolean {
   return (
     parts.every(({ table }) => !held.has(table)) &&
     state.every(({ namespaceId }) => !held.has(namespaceId)) &&
-    fencesOf(unit).every((fence) => !held.has(fenceKey(fence)))
+    fencesOf(unit).every((fence) => !held.has(keyOf(fence)))
   )
 }
 

@@ -1,7 +1,8 @@
 import type { Action } from '../delta/actions.ts'
 import { type Winner, winnerOf } from '../delta/conflicts/winner.ts'
 import type { ReadState } from '../delta/conflicts.ts'
-import { type FencedLock, type FencedLocks, fenceKey } from '../locks/fences.ts'
+import type { FencedLock, FencedLocks } from '../locks/fences.ts'
+import { keyOf } from '../locks/rows.ts'
 import type { Problem } from '../problems.ts'
 import { openStateLedger, type StateLedger } from '../state/judge.ts'
 import type { RangeRead } from '../state/operations.ts'
@@ -207,7 +208,7 @@ export function openLedger(state: BatchState): Ledger {
   }
   const { now, catalog = { namesTaken: [], creations: new Map() }, claims = new Set() } = state
   const ofState = openStateLedger(state)
-  const fencedLocks = new Map(state.fencedLocks?.map((lock) => [fenceKey(lock), lock]))
+  const fencedLocks = new Map(state.fencedLocks?.map((lock) => [keyOf(lock), lock]))
   return { now, tables, state: ofState, catalog, claims, fencedLocks, writes: noWrites() }
 }
 

@@ -45,7 +45,7 @@ export interface Found {
   units: readonly Unit[]
   state: BatchState
   keyState: KeyState
-  /** Tables, namespaces and locks of fences, by `fenceKey`, that were held, which it did not lock. */
+  /** Tables, namespaces and locks of fences, by `keyOf`, that were held, which it did not lock. */
   held: ReadonlySet<string | number>
   waited: boolean
   /** Tables that were reserved, and are no more. */

@@ -12,8 +12,8 @@ import {
   keepKnown,
   type Placed,
 } from './keep-batch.ts'
-import { KnownLocks, keyOf } from './known-locks.ts'
-import type { LockName } from './rows.ts'
+import { KnownLocks } from './known-locks.ts'
+import { keyOf, type LockName } from './rows.ts'
 
 /** The verdict on a demand, which is durable. */
 export interface Kept {

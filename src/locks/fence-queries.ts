@@ -1,12 +1,13 @@
 import { sql } from 'kysely'
 import type { Tx } from '../database/connect.ts'
 import { isBacked } from './advisory/queries.ts'
-import { type Fence, type FencedLock, fenceKey } from './fences.ts'
+import type { Fence, FencedLock } from './fences.ts'
+import { keyOf } from './rows.ts'
 
 /** The locks of fences, as they were locked. */
 export interface LockedFences {
   locks: FencedLock[]
-  /** The locks that another transaction has, by `fenceKey`. */
+  /** The locks that another transaction has, by `keyOf`. */
   held: string[]
 }
 
@@ -27,7 +28,7 @@ export async function lockFences(
   { skipHeld }: { skipHeld: boolean },
 ): Promise<LockedFences> {
   if (fences.length === 0) return { locks: [], held: [] }
-  const asked = [...new Map(fences.map((fence) => [fenceKey(fence), fence])).values()]
+  const asked = [...new Map(fences.map((fence) => [keyOf(fence), fence])).values()]
   const named = sql`unnest(
       ${asked.map(({ kind }) => kind)}::text[],
       ${asked.map(({ name }) => name)}::text[]) as f (kind, name)
@@ -49,7 +50,7 @@ export async function lockFences(
   )
   return {
     locks: locks.filter(({ id }) => ids.has(id)),
-    held: skipHeld ? locks.filter(({ id }) => !ids.has(id)).map(fenceKey) : [],
+    held: skipHeld ? locks.filter(({ id }) => !ids.has(id)).map(keyOf) : [],
   }
 }
 

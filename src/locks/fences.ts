@@ -1,28 +1,22 @@
 import { Problem } from '../problems.ts'
 import type { FenceBody } from './fence-schema.ts'
+import { keyOf, type LockMode, type LockName } from './rows.ts'
 
 /** What must be true of a lock or an election for a write to take effect: that its token is in force. */
-export interface Fence {
-  kind: 'lock' | 'election'
-  name: string
+export interface Fence extends LockName {
   token: number
 }
 
 /** A lock as it was found under its row lock. */
-export interface FencedLock extends Pick<Fence, 'kind' | 'name'> {
+export interface FencedLock extends LockName {
   /** Token of its last grant. */
   lastToken: number
   /** Who holds it by the clock of the database. */
-  holders: readonly { token: number; mode: 'exclusive' | 'shared' }[]
+  holders: readonly { token: number; mode: LockMode }[]
 }
 
-/** The locks of a batch by `fenceKey`. */
+/** The locks of a batch by `keyOf`. */
 export type FencedLocks = ReadonlyMap<string, FencedLock>
-
-/** By what the lock of a fence is known. */
-export function fenceKey({ kind, name }: Pick<Fence, 'kind' | 'name'>): string {
-  return `${kind}/${name}`
-}
 
 /** The fences of a request. */
 export function toFences(bodies: readonly FenceBody[] = []): Fence[] {
@@ -35,8 +29,8 @@ export function toFences(bodies: readonly FenceBody[] = []): Fence[] {
 
 /** The refusal of a write for the first of its fences that does not hold; undefined where all do. Pure. */
 export function judgeFences(fences: readonly Fence[], locks: FencedLocks): Problem | undefined {
-  const stale = fences.find((fence) => !isInForce(fence, locks.get(fenceKey(fence))))
-  return stale && staleFence(stale, locks.get(fenceKey(stale)))
+  const stale = fences.find((fence) => !isInForce(fence, locks.get(keyOf(fence))))
+  return stale && staleFence(stale, locks.get(keyOf(stale)))
 }
 
 /**

@@ -1,10 +1,10 @@
 import type { Pool, Tx } from '../database/connect.ts'
 import { inOneJourney, inPipelinedTransaction } from '../database/pipeline.ts'
 import { type Demand, type FoundLock, type Judged, judgeLock, type Verdict } from './judge.ts'
-import { type KnownLocks, keyOf } from './known-locks.ts'
+import type { KnownLocks } from './known-locks.ts'
 import { lockAndRead } from './lock-and-read.ts'
 import { findLocks, makeLocks, type WritesOfLock, writeLocks } from './queries.ts'
-import type { LockEvent, LockName, Tell } from './rows.ts'
+import { keyOf, type LockEvent, type LockName, type Tell } from './rows.ts'
 
 /** A demand on a lock. */
 export interface Placed {

@@ -1,10 +1,5 @@
 import type { FoundLock } from './judge.ts'
-import type { Asking, LockName } from './rows.ts'
-
-/** Names a lock in memory. */
-export function keyOf({ kind, name }: LockName): string {
-  return `${kind}/${name}`
-}
+import type { Asking } from './rows.ts'
 
 /** What the database said of the time, and on which timeline. */
 export interface DatabaseClock {

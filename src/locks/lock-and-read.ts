@@ -1,7 +1,6 @@
 import type { Tx } from '../database/connect.ts'
 import type { FoundLock } from './judge.ts'
 import type { Placed } from './keep-batch.ts'
-import { keyOf } from './known-locks.ts'
 import {
   type FoundHolders,
   type FoundWait,
@@ -11,6 +10,7 @@ import {
   lockLocks,
   type NamedRow,
 } from './queries.ts'
+import { keyOf } from './rows.ts'
 
 /** Locks as they were found under the locks of their rows. */
 export interface Found extends Omit<FoundHolders, 'holders'> {

@@ -8,6 +8,11 @@ export interface LockName {
   name: string
 }
 
+/** Names a lock in memory. */
+export function keyOf({ kind, name }: LockName): string {
+  return `${kind}/${name}`
+}
+
 /** What is asked for by a holder. Times in milliseconds. */
 export interface Asking {
   requestId: string

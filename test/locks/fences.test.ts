@@ -2,7 +2,8 @@ import t from 'tap'
 import { judgeBatch } from '../../src/commits/judge.ts'
 import type { BatchState } from '../../src/commits/ledger.ts'
 import type { Proposal, Unit } from '../../src/commits/unit.ts'
-import { type FencedLock, fenceKey, judgeFences, toFences } from '../../src/locks/fences.ts'
+import { type FencedLock, judgeFences, toFences } from '../../src/locks/fences.ts'
+import { keyOf } from '../../src/locks/rows.ts'
 import { Problem } from '../../src/problems.ts'
 import { toAction } from '../commits/histories.ts'
 import { newHead } from '../commits/memory-database.ts'
@@ -38,7 +39,7 @@ t.test('a fence holds where its token is that of a holder', async (t) => {
   ]
   for (const [name, lock, token, expected] of cases) {
     const known = lock && ({ kind: 'lock', name: 'l', lastToken: 0, holders: [], ...lock } as const)
-    const locks = new Map(known && [[fenceKey(known), known]])
+    const locks = new Map(known && [[keyOf(known), known]])
     const refusal = judgeFences([{ kind: 'lock', name: 'l', token }], locks)
     if (expected === 'holds') t.equal(refusal, undefined, name)
     else {
@@ -51,7 +52,7 @@ t.test('a fence holds where its token is that of a holder', async (t) => {
 t.test('all fences must hold, and elections are no locks', async (t) => {
   const lock: FencedLock = { kind: 'lock', name: 'n', lastToken: 1, holders: [one(1)] }
   const election: FencedLock = { kind: 'election', name: 'n', lastToken: 5, holders: [one(5)] }
-  const locks = new Map([lock, election].map((known) => [fenceKey(known), known]))
+  const locks = new Map([lock, election].map((known) => [keyOf(known), known]))
   t.equal(judgeFences([], locks), undefined)
   t.equal(
     judgeFences(
