@@ -75,7 +75,8 @@ t.test('writes stand in the order of their tokens, however grants come between',
   const writers = [server, second, server, second].map(write)
   /** For each grant how far the namespace had come right behind it. */
   const floors: { token: number; revision: number }[] = []
-  for (let round = 0; round < 60; round += 1) {
+  const hadTheirTurn = () => new Set(accepted.map(({ token }) => token)).size
+  for (let round = 0; round < 60 || hadTheirTurn() <= 10 || refused <= 20; round += 1) {
     newest = await grant(db, { name, holder: `h${round}` })
     const { rows } = await sql<{ revision: number }>`
       select revision from state_namespaces where namespace = 'raced'`.execute(db)
@@ -94,8 +95,6 @@ t.test('writes stand in the order of their tokens, however grants come between',
     floors.some(({ token, revision }) => one.token < token && one.revision > revision),
   )
   t.strictSame(late, [], 'behind a grant nothing of an earlier token is written')
-  t.ok(new Set(tokens).size > 10, 'many had their turn')
-  t.ok(refused > 20, 'and many came too late')
 })
 
 t.test('a holder whose time is over is refused each of thousands of times', async (t) => {
