@@ -11,6 +11,10 @@ interface Report {
   problems: { ruleId: string; message: string; location: { pointer?: string }[] }[]
 }
 
+/** Paths that only seem ambiguous: no namespace may be called "transactions", which the rule cannot see. */
+const apart =
+  /^Paths should resolve unambiguously\. Found two ambiguous paths: `\/state\/\{namespace\}\/\w+` and `\/state\/transactions\/\{txId\}`/
+
 /** Checks the committed document by Redocly's recommended rules; answers every fault, warnings included. */
 export async function lintOpenApi({ npm }: Tools): Promise<string[]> {
   const program = join(npm, 'node_modules', '@redocly', 'cli', 'bin', 'cli.js')
@@ -21,7 +25,8 @@ export async function lintOpenApi({ npm }: Tools): Promise<string[]> {
   const { stdout } = await running.catch((error: { stdout: string }) => error)
   const { problems, totals } = JSON.parse(stdout) as Report
   if (problems.length < totals.errors + totals.warnings) throw new Error('the report is cut short')
-  return problems.map(
+  const faults = problems.filter(({ message }) => !apart.test(message))
+  return faults.map(
     ({ ruleId, message, location }) => `${ruleId}: ${message} ${location[0]?.pointer ?? ''}`,
   )
 }

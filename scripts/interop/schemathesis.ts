@@ -32,8 +32,10 @@ export async function runSchemathesis({ python }: Tools): Promise<string> {
     })
     try {
       await cp(settings, folder, { recursive: true })
-      const ids = await makeTables(server.address)
+      const made = await makeTables(server.address)
+      const ids = made.slice(0, tables)
       await writeWords(join(folder, 'tables.txt'), ids)
+      await writeWords(join(folder, 'viewed.txt'), made.slice(tables))
       await writeWords(
         join(folder, 'transactions.txt'),
         await makeTransactions(server.address, ids),
@@ -70,12 +72,12 @@ function writeWords(path: string, words: readonly string[]): Promise<void> {
   return writeFile(path, words.map((word) => `"${word}"\n`).join(''))
 }
 
-/** Tables with a few versions each, so that there is something to read, drop and commit to. */
+/** Tables with a few versions each: one half to read, drop and commit to, the other to be looked at alone. */
 async function makeTables(address: string): Promise<string[]> {
   const client = connect(address, 'schemathesis')
   const field = (name: string, type: string) => ({ name, type, nullable: true, metadata: {} })
   return Promise.all(
-    Array.from({ length: tables }, async (_, number) => {
+    Array.from({ length: 2 * tables }, async (_, number) => {
       const definition = {
         name: `driven.table_${number}`,
         schema: { type: 'struct', fields: [field('id', 'long'), field('day', 'date')] },

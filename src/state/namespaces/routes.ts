@@ -60,7 +60,7 @@ export const namespaceRoutes: FastifyPluginAsyncTypebox<NamespaceContext> = asyn
         params: NamespaceParams,
         response: {
           200: jsonResponse('The namespace.', StateNamespace),
-          ...refusals('namespace-not-found'),
+          ...refusals('namespace-not-found', 'method-not-allowed'),
         },
       },
     },

@@ -62,7 +62,6 @@ const settings = {
   readPreference: Type.Optional(
     Type.String({
       pattern: readPreferencePattern,
-      mustBe: 'primary, replica or replica; max-lag-ms=N',
       description: 'As the header of this name, for reads that come without it.',
       examples: ['replica; max-lag-ms=500'],
     }),

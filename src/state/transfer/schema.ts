@@ -6,13 +6,8 @@ const { expectedVersion: _expectedVersion, ...fields } = putFields
 
 const exampleLine = { key: 'orders.offset', value: 1200, metadata: { topic: 'orders' } }
 
-export const ImportedEntry = define(
-  'StateImportedEntry',
-  strictObject(fields, {
-    description: 'A line of an import: an entry as it is to be written.',
-    examples: [exampleLine],
-  }),
-)
+/** A line of an import: an entry as it is to be written. */
+export const ImportedEntry = strictObject(fields)
 export type ImportedEntry = Static<typeof ImportedEntry>
 
 /** Checked by the route, line by line as they arrive. */
