@@ -47,6 +47,7 @@ export async function runSchemathesis({ python }: Tools): Promise<string> {
       await writeWords(join(folder, 'namespaces.txt'), await putEntries(server.address))
       await writeWords(join(folder, 'entries.txt'), numbered('entry', entries))
       await writeWords(join(folder, 'keys.txt'), numbered('key', keys))
+      await writeWords(join(folder, 'reserving.txt'), numbered('reserving', keys))
       return await drive(join(dirname(python), 'schemathesis'), server.address, folder)
     } finally {
       await server.stop()
