@@ -42,25 +42,15 @@ export async function inPipelinedTransaction<Result>(
   work: (tx: Tx) => Promise<PipelinedWork<Result>>,
   settings: PipelineSettings = {},
 ): Promise<Committed<Result>> {
-  const client = await pool.connect()
-  let broken: Error | undefined
-  try {
+  return onConnection(pool, async (client) => {
     const begun = client.query(beginning(settings))
     const tx = transactionOver(client, begun, settings)
     const [{ result, writes }] = await Promise.all([work(tx), begun])
-    const committing = client.query('commit')
-    const token = readToken(client.query(consistencyTokenQuery))
-    const [{ command }] = await Promise.all([committing, ...writes])
-    if (command !== 'COMMIT') throw new Error('PostgreSQL has rolled the transaction back')
+    const { committing, token } = commit(client)
+    const [ended] = await Promise.all([committing, ...writes])
+    refuseRolledBack(ended)
     return { result, consistencyToken: await token }
-  } catch (error) {
-    await client.query('rollback').catch((cause) => {
-      broken = cause
-    })
-    throw error
-  } finally {
-    client.release(broken)
-  }
+  })
 }
 
 /**
@@ -71,20 +61,26 @@ export async function inOneJourney<Result>(
   pool: Pool,
   issue: (tx: Tx) => Promise<Result>,
 ): Promise<Committed<Result>> {
+  return onConnection(pool, async (client) => {
+    const { answered, committing, token } = inOnePacket(client, () => {
+      const begun = client.query(begin)
+      return { answered: issue(transactionOver(client, begun, {})), ...commit(client) }
+    })
+    const [result, ended] = await Promise.all([answered, committing])
+    refuseRolledBack(ended)
+    return { result, consistencyToken: await token }
+  })
+}
+
+/** Does work on a connection of its own, and rolls back what it leaves when it fails. */
+async function onConnection<Result>(
+  pool: Pool,
+  work: (client: PoolClient) => Promise<Result>,
+): Promise<Result> {
   const client = await pool.connect()
   let broken: Error | undefined
   try {
-    const [answered, committing, token] = inOnePacket(client, () => {
-      const begun = client.query(begin)
-      return [
-        issue(transactionOver(client, begun, {})),
-        client.query('commit'),
-        readToken(client.query(consistencyTokenQuery)),
-      ] as const
-    })
-    const [result, { command }] = await Promise.all([answered, committing])
-    if (command !== 'COMMIT') throw new Error('PostgreSQL has rolled the transaction back')
-    return { result, consistencyToken: await token }
+    return await work(client)
   } catch (error) {
     await client.query('rollback').catch((cause) => {
       broken = cause
@@ -93,6 +89,16 @@ export async function inOneJourney<Result>(
   } finally {
     client.release(broken)
   }
+}
+
+/** Sends the commit, and the query for the token behind it. */
+function commit(client: PoolClient) {
+  const committing = client.query('commit')
+  return { committing, token: readToken(client.query(consistencyTokenQuery)) }
+}
+
+function refuseRolledBack({ command }: { command: string }): void {
+  if (command !== 'COMMIT') throw new Error('PostgreSQL has rolled the transaction back')
 }
 
 /** Has all that is sent meanwhile go to PostgreSQL by one call of the system. */
